@@ -1,0 +1,7 @@
+"""The billing app: plans, subscriptions, usage records, rating, invoices, ledger."""
+
+from django.apps import AppConfig
+
+
+class BillingConfig(AppConfig):
+    name = "billing"

@@ -1,0 +1,7 @@
+"""The marketplace app: who exists, what is offered, who may call what, what happened."""
+
+from django.apps import AppConfig
+
+
+class MarketplaceConfig(AppConfig):
+    name = "marketplace"

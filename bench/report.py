@@ -69,7 +69,9 @@ def table(results: Results, does: dict[str, str]) -> str:
     lines.append("")
     for floor in FLOORS:
         ratio = results.ratio(floor)
-        told = "not measured" if ratio is None else f"{ratio:.2f} {'holds' if ratio >= floor.ratio else 'BELOW THE FLOOR'}"
+        told = (
+            "not measured" if ratio is None else f"{ratio:.2f} {'holds' if ratio >= floor.ratio else 'BELOW THE FLOOR'}"
+        )
         lines.append(f"{floor.subject} / {floor.peer}: at least {floor.ratio:.2f}: {told}")
     lines += [f"{name}: {value:.4g}" for name, value in results.numbers.items()]
     lines += [f"not found: {name}: {why}" for name, why in results.missing.items()]

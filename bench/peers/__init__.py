@@ -3,6 +3,13 @@
 from bench.peers import caddy, envoy, haproxy, nginx, traefik
 from bench.peers.base import Peer, PeerMissing
 
-PEERS: tuple[Peer, ...] = (nginx.BARE, nginx.LUA, haproxy.CHECKS, traefik.AUTHORIZER, caddy.AUTHORIZER, envoy.AUTHORIZER)
+PEERS: tuple[Peer, ...] = (
+    nginx.BARE,
+    nginx.LUA,
+    haproxy.CHECKS,
+    traefik.AUTHORIZER,
+    caddy.AUTHORIZER,
+    envoy.AUTHORIZER,
+)
 
 __all__ = ["PEERS", "Peer", "PeerMissing"]

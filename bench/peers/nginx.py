@@ -32,7 +32,9 @@ http {{
 }}
 """
 
-PROXY = 'proxy_pass http://cluster; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;'
+PROXY = (
+    'proxy_pass http://cluster; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;'
+)
 
 LUA_HTTP = """
   lua_shared_dict apps 8m; lua_shared_dict counters 8m;
@@ -70,10 +72,19 @@ def _start(machine: Machine, *, name: str, upstream: int, http: str, server: str
     if lua:
         if not (MODULES / "ngx_http_lua_module.so").exists():
             raise PeerMissing("nginx has no Lua module (Debian package libnginx-mod-http-lua)")
-        modules = "\n".join(f"load_module {MODULES}/{module}.so;" for module in ("ndk_http_module", "ngx_http_lua_module"))
+        modules = "\n".join(
+            f"load_module {MODULES}/{module}.so;" for module in ("ndk_http_module", "ngx_http_lua_module")
+        )
     port = port_free()
     text = HEAD.format(
-        modules=modules, folder=machine.folder, name=name, user=_user(), http=http, upstream=upstream, port=port, server=server
+        modules=modules,
+        folder=machine.folder,
+        name=name,
+        user=_user(),
+        http=http,
+        upstream=upstream,
+        port=port,
+        server=server,
     )
     path = machine.folder / f"{name}.conf"
     path.write_text(text)
@@ -84,7 +95,9 @@ def _start(machine: Machine, *, name: str, upstream: int, http: str, server: str
 def bare_start(machine: Machine, upstream: int) -> int:
     """nginx that only proxies, with kept-alive upstream connections."""
     server = f"location / {{ {PROXY} }}"
-    return _start(machine, name="nginx", upstream=upstream, http="access_log off;", server=server, lua=False, core=SERVER_CORE)
+    return _start(
+        machine, name="nginx", upstream=upstream, http="access_log off;", server=server, lua=False, core=SERVER_CORE
+    )
 
 
 def lua_start(machine: Machine, upstream: int) -> int:

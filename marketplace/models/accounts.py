@@ -30,7 +30,7 @@ class Person(Entity, AbstractBaseUser, PermissionsMixin):
 
     email = models.EmailField(_("e-mail address"), max_length=254, unique=True)
     name = models.CharField(_("name"), max_length=120, blank=True)
-    language = models.CharField(_("language"), max_length=12, default="en")
+    language = models.CharField(_("language"), max_length=12, default="en", help_text="of pages and of e-mail")
     time_zone = models.CharField(_("time zone"), max_length=64, default="UTC")
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
@@ -95,6 +95,7 @@ class Membership(Entity):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["organization", "person"], name="membership_once")]
+        ordering = ["id"]
 
 
 class Invitation(Entity):
@@ -108,6 +109,7 @@ class Invitation(Entity):
     token_hash = models.BinaryField(max_length=32, unique=True)
     invited_by = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+")
     expires_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True, blank=True)
     accepted_at = models.DateTimeField(null=True, blank=True)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
 

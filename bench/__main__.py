@@ -1,0 +1,136 @@
+"""``python -m bench``: run the comparison, print the table, write the JSON. Exit 1 when a measured floor does not hold."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench import tollgate
+from bench.load import CONNECTIONS, Load, paced_script, wrk_run
+from bench.machine import Machine, NotStarted, program_find
+from bench.peers import PEERS, PeerMissing
+from bench.peers.base import AUTHORIZATION
+from bench.report import FLOORS, Results, save, table
+from bench.upstream import upstream_start
+
+WARM_SECONDS = 1
+SIGNED_CALLS_PER_SECOND_MAX = 25_000
+APPS_MANY = 10_000
+MEMORY_STEP_SECONDS = 30
+DOES = {
+    "tollgate": "simple credential, grant, rate limit, hard quota, journal",
+    "tollgate-hmac": "the same with an X-Ca signature and a fresh nonce a call",
+    "direct": "the upstream itself",
+}
+
+
+def arguments() -> argparse.Namespace:
+    """What was asked for on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--seconds", type=int, default=6, help="length of one load (default 6)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each target is loaded (default 3)")
+    parser.add_argument("--only", default="", help="comma list of targets; default all that are installed")
+    parser.add_argument("--memory-minutes", type=int, default=0, help="also watch a worker's memory for so long")
+    parser.add_argument("--json", type=Path, default=Path("bench/results/latest.json"))
+    return parser.parse_args()
+
+
+class Bench:
+    """One run: the targets that could be started, each with its port."""
+
+    def __init__(self, machine: Machine, options: argparse.Namespace) -> None:
+        self.machine = machine
+        self.seconds: int = options.seconds
+        self.rounds: int = options.rounds
+        self.only = {name for name in options.only.split(",") if name}
+        self.results = Results()
+        self.upstream = upstream_start(machine)
+        self.gateway = tollgate.gateway_start(machine, self.upstream, apps=APPS_MANY)
+        self.peers = self._peers_start()
+
+    def _peers_start(self) -> dict[str, int]:
+        ports = {}
+        for peer in PEERS:
+            DOES[peer.name] = peer.does
+            if self.only and peer.name not in self.only:
+                continue
+            try:
+                ports[peer.name] = peer.start(self.machine, self.upstream)
+            except (PeerMissing, NotStarted) as error:
+                self.results.missing[peer.name] = str(error)
+        return ports
+
+    def _load(self, port: int, *, script: Path | None = None) -> Load:
+        url = f"http://127.0.0.1:{port}{tollgate.PATH}"
+        headers = AUTHORIZATION if script is None else None
+        return wrk_run(url, seconds=self.seconds, headers=headers, script=script)
+
+    def rounds_run(self) -> None:
+        """Load every target in turn, ``rounds`` times, so that a busy moment of the machine hits all alike."""
+        for port in [self.gateway.port, *self.peers.values()]:
+            wrk_run(f"http://127.0.0.1:{port}{tollgate.PATH}", seconds=WARM_SECONDS, headers=AUTHORIZATION)
+        for number in range(self.rounds):
+            for name, port in self.peers.items():
+                self._one(name, port)
+            self._one("tollgate", self.gateway.port)
+            count = self.seconds * SIGNED_CALLS_PER_SECOND_MAX
+            script = tollgate.signed_script(self.machine.folder, count=count, name=f"signed-{number}")
+            self._one("tollgate-hmac", self.gateway.port, script=script)
+
+    def _one(self, name: str, port: int, *, script: Path | None = None) -> None:
+        print(f"  {name} …", end="", flush=True)
+        load = self._load(port, script=script)
+        print(f" {load.requests_per_s:.0f}/s")
+        self.results.add(name, load)
+
+    def half_load(self) -> None:
+        """The latency that the gateway adds at half of its own full load, against the upstream at the same rate."""
+        rate = (self.results.rate("tollgate") or 0) / 2
+        if not rate:
+            return
+        script = paced_script(self.machine.folder, rate=rate)
+        for name, port in (("direct", self.upstream), ("tollgate", self.gateway.port)):
+            url = f"http://127.0.0.1:{port}{tollgate.PATH}"
+            load = wrk_run(url, seconds=self.seconds, headers=AUTHORIZATION, script=script)
+            self.results.numbers[f"{name} p99 ms at {load.requests_per_s:.0f}/s"] = load.p99_us / 1000
+
+    def memory(self, minutes: int) -> None:
+        """Resident memory of the worker while 10,000 apps call in turn; every half minute when ``minutes`` are asked for."""
+        script = tollgate.many_apps_script(self.machine.folder, apps=APPS_MANY)
+        url = f"http://127.0.0.1:{self.gateway.port}{tollgate.PATH}"
+        load = wrk_run(url, seconds=self.seconds, script=script)
+        numbers = self.results.numbers
+        numbers[f"requests/s over {APPS_MANY} apps"] = load.requests_per_s
+        numbers[f"worker memory MB with {APPS_MANY} apps"] = tollgate.worker_memory_bytes(self.gateway) / 1e6
+        end = time.monotonic() + minutes * 60
+        while time.monotonic() < end:
+            wrk_run(url, seconds=MEMORY_STEP_SECONDS, script=script)
+            numbers[f"worker memory MB after {minutes} min"] = tollgate.worker_memory_bytes(self.gateway) / 1e6
+
+
+def main() -> int:
+    """Run it. 0 when every measured floor holds, 1 when one does not, 2 when the bench itself cannot run."""
+    options = arguments()
+    if program_find("wrk") is None:
+        print("The bench needs wrk (Debian package wrk).", file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory(prefix="tollgate-bench-") as folder, Machine(Path(folder)) as machine:
+        with contextlib.suppress(KeyboardInterrupt):
+            bench = Bench(machine, options)
+            print(f"{CONNECTIONS} connections, {options.seconds} s a load, {options.rounds} rounds")
+            bench.rounds_run()
+            bench.half_load()
+            bench.memory(options.memory_minutes)
+    print()
+    print(table(bench.results, DOES))
+    save(bench.results, options.json)
+    ratios = [(floor, bench.results.ratio(floor)) for floor in FLOORS]
+    return int(any(ratio is not None and ratio < floor.ratio for floor, ratio in ratios))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,171 @@
+"""Rejections: every refusal of the gateway in one table: code, status, title and public text; and its one rendering.
+
+Codes and texts follow ``protocol/alibaba.md`` section 8, because market clients test for them. Codes that the protocol
+lacks keep its shape: class letter, HTTP status, two letters. Steps raise ``Rejection``; http1 sends what ``render`` makes.
+"""
+
+import json
+import re
+from typing import NamedTuple
+
+MESSAGE_BYTES_MAX = 4096
+"""Longest X-Ca-Error-Message, in octets: a string-to-sign can be long, and clients refuse heads above 8 KiB."""
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+class Kind(NamedTuple):
+    """One row of the table. ``text`` may hold ``{detail}``, which a refusal without detail leaves out."""
+
+    code: str
+    status: int
+    title: str
+    text: str
+
+
+REASONS = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    411: "Length Required",
+    413: "Content Too Large",
+    414: "URI Too Long",
+    417: "Expectation Failed",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    499: "Client Closed Request",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+    505: "HTTP Version Not Supported",
+    508: "Loop Detected",
+}
+
+_ROWS = (
+    # What the client sent cannot be read as one HTTP request.
+    Kind("I400HD", 400, "Invalid header", "Invalid Header {detail}"),
+    Kind("I400MH", 400, "Header missing", "Header {detail} is Required"),
+    Kind("I400BD", 400, "Invalid body", "Invalid Body: {detail}"),
+    Kind("I400PA", 400, "Invalid path", "Invalid Request Path {detail}"),
+    Kind("I400RU", 400, "Invalid request line", "Invalid Request Uri {detail}"),
+    Kind("I405UM", 405, "Unsupported method", "Unsupported Method {detail}"),
+    Kind("I408TO", 408, "Request timeout", "Request Timeout {detail}"),
+    Kind("I413RL", 413, "Body too large", "Request body too Large {detail}"),
+    # Clients know the code I413UL; HTTP says 414 for it (RFC 9110 section 15.5.15).
+    Kind("I413UL", 414, "URL too large", "Request URL too Large {detail}"),
+    Kind("I400CT", 400, "Invalid content type", "Invalid Content-Type: {detail}"),
+    Kind("I417EX", 417, "Unsupported expectation", "Unsupported Expect {detail}"),
+    Kind("I431HL", 431, "Headers too large", "Request headers too Large {detail}"),
+    Kind("I501UM", 501, "Unknown method", "Unsupported Method {detail}"),
+    Kind("I501TE", 501, "Unsupported transfer coding", "Unsupported Transfer-Encoding {detail}"),
+    Kind("I501UP", 501, "Upgrade not supported", "Unsupported Upgrade {detail}"),
+    Kind("I505HV", 505, "Unsupported HTTP version", "Unsupported HTTP version {detail}"),
+    Kind("I508LD", 508, "Loop detected", "Loop Detected"),
+    Kind("I499CC", 499, "Client closed request", "Client closed the connection before the answer"),
+    # What was asked for does not exist.
+    Kind("I404NF", 404, "API not found", "API not found {detail}"),
+    Kind("I400SG", 400, "Invalid stage", "Invalid Stage {detail}"),
+    Kind("I404DO", 404, "Invalid domain", "Invalid Domain {detail}"),
+    # Who asks.
+    Kind("A400AC", 400, "Invalid AppCode", "Invalid AppCode {detail}"),
+    Kind("A400IK", 400, "Invalid AppKey", "Invalid AppKey"),
+    Kind("A400MA", 400, "Credential missing", "Need authorization, {detail}"),
+    Kind("A403IS", 403, "Invalid signature", "Invalid Signature, Server StringToSign:{detail}"),
+    Kind("A403EP", 403, "Authorization expired", "App authorization expired {detail}"),
+    Kind("I403AA", 403, "Not authorized for this API", "Unauthorized {detail}"),
+    Kind("I400I5", 400, "Invalid Content-MD5", "Invalid Content-MD5 {detail}"),
+    Kind("I400NC", 400, "Nonce missing", "X-Ca-Nonce is required"),
+    Kind("I400IP", 400, "Invalid parameter", "Invalid parameter {detail}"),
+    Kind("S403NU", 403, "Nonce used", "Nonce Used"),
+    Kind("S403TE", 403, "Timestamp expired", "X-Ca-Timestamp is expired"),
+    # How much.
+    Kind("T429ID", 429, "Rate limit of the domain", "Throttled by DOMAIN Flow Control {detail}"),
+    Kind("T429IN", 429, "Rate limit of the instance", "Throttled by INSTANCE Flow Control {detail}"),
+    Kind("T429GR", 429, "Rate limit of the group", "Throttled by GROUP Flow Control {detail}"),
+    Kind("T429PA", 429, "Rate limit of the API", "Throttled by API Flow Control {detail}"),
+    Kind("T429PR", 429, "Rate limit of the policy", "Throttled by PLUGIN Flow Control {detail}"),
+    Kind("T429US", 429, "Rate limit of the organization", "Throttled by USER Flow Control {detail}"),
+    Kind("T429AP", 429, "Rate limit of the app", "Throttled by APP Flow Control {detail}"),
+    Kind("T429SR", 429, "Rate limit of the server", "Throttled by SERVER Flow Control {detail}"),
+    Kind("T429MR", 429, "Too many requests", "Too Many Requests, throttle by {detail}"),
+    Kind("B403MQ", 403, "Quota exhausted", "Api Market Subscription quota exhausted {detail}"),
+    Kind("B403ME", 403, "Subscription expired", "Api Market Subscription expired {detail}"),
+    Kind("B403MO", 403, "Subscription overdue", "Api Market Subscription overdue {detail}"),
+    Kind("B403MI", 403, "Subscription invalid", "Api Market Subscription invalid {detail}"),
+    Kind("B403OD", 403, "Provider overdue", "Provider Account Overdue"),
+    # The gateway itself.
+    Kind("X500ER", 500, "Internal error", "Service Internal Error"),
+    Kind("X503BZ", 503, "Service busy", "Service Busy {detail}"),
+    # The provider's server.
+    Kind("D504RE", 504, "Upstream name not resolved", "Backend domain {detail} resolve failed"),
+    Kind("D504CO", 504, "Upstream connect failed", "Backend service connect failed {detail}"),
+    Kind("D504CS", 504, "Upstream TLS failed", "Backend service SSL connect failed {detail}"),
+    Kind("D504TO", 504, "Upstream timeout", "Backend service request timeout {detail}"),
+    Kind("D503BB", 503, "Upstream busy", "Backend circuit breaker busy {detail}"),
+    Kind("D503CB", 503, "Upstream circuit open", "Backend circuit breaker open, {detail}"),
+    Kind("N502RE", 502, "Bad answer from upstream", "response transport error {detail}"),
+)
+
+REJECTIONS: dict[str, Kind] = {row.code: row for row in _ROWS}
+
+
+class Rejection(Exception):
+    """A refusal with a stable ``code`` of REJECTIONS.
+
+    ``detail`` fills the public text (never a secret: the caller reads it), ``headers`` are added to the answer
+    (name, value), such as ``Retry-After``. Raises KeyError when the code is not in the table.
+    """
+
+    def __init__(self, code: str, detail: str = "", *, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(code, detail)
+        self.kind = REJECTIONS[code]
+        self.code = code
+        self.detail = detail
+        self.headers = headers
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the answer."""
+        return self.kind.status
+
+    @property
+    def message(self) -> str:
+        """The public text on one line, as X-Ca-Error-Message carries it."""
+        text = self.kind.text.replace("{detail}", _CONTROLS.sub(" ", self.detail))
+        return text if self.detail else " ".join(text.split()).rstrip(" :,")
+
+
+def render(rejection: Rejection, *, request_id: str, help_url: str) -> tuple[bytes, bytes]:
+    """Return (header lines, body) of the answer: an RFC 9457 problem and the protocol's X-Ca headers.
+
+    The header lines end with CRLF each and hold neither the status line nor Connection. ``request_id`` is the upper-case
+    UUID; ``help_url`` is the public address that serves ``/errors/<code>``.
+    """
+    kind = rejection.kind
+    message = rejection.message
+    problem = {
+        "type": f"{help_url}/errors/{kind.code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": message,
+        "code": kind.code,
+        "request_id": request_id,
+    }
+    body = json.dumps(problem, ensure_ascii=False).encode("utf-8", "replace")
+    extra = "".join(f"{name}: {value}\r\n" for name, value in rejection.headers)
+    shown = message.encode("utf-8", "replace")[:MESSAGE_BYTES_MAX]
+    head = (
+        f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n"
+        f"X-Ca-Error-Code: {kind.code}\r\nX-Ca-Request-Id: {request_id}\r\n{extra}X-Ca-Error-Message: "
+    ).encode("latin-1", "replace")
+    return b"".join((head, shown, b"\r\n")), body
+
+
+def status_line(status: int) -> bytes:
+    """The HTTP/1.1 status line of a refusal, with CRLF."""
+    return b"HTTP/1.1 %d %s\r\n" % (status, REASONS.get(status, "Error").encode())

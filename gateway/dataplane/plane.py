@@ -1,0 +1,31 @@
+"""Plane: the parts of one worker that steps may use, in one place. It decides nothing; worker.py builds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gateway.dataplane.directory import Directory
+    from gateway.dataplane.journal import Journal
+    from gateway.dataplane.leases import Leases
+    from gateway.dataplane.metrics import Metrics
+    from gateway.dataplane.settings import Settings
+    from gateway.dataplane.snapshot import Snapshot
+    from gateway.dataplane.store import Store
+    from gateway.dataplane.upstream import Upstreams
+
+
+@dataclass(slots=True)
+class Plane:
+    """One worker's parts. ``snapshot`` is replaced whole when a new version is published; the rest lives as long as the worker."""
+
+    settings: Settings
+    store: Store
+    directory: Directory
+    leases: Leases
+    journal: Journal
+    metrics: Metrics
+    upstreams: Upstreams
+    snapshot: Snapshot
+    draining: bool = False

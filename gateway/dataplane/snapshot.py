@@ -1,0 +1,166 @@
+"""Snapshot: the frozen routes of a gateway, compiled from ApiDefinitions and swapped whole. Loading is snapshot_source.py's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from gateway.core.rejections import Rejection
+from gateway.core.routes import (
+    ANY_METHOD,
+    PathInvalid,
+    RouteTrie,
+    TemplateInvalid,
+    path_drop,
+    path_segments,
+    template_segments,
+)
+from gateway.dataplane.pipeline import Step
+from marketplace.contracts.definition import ApiDefinition, ApiPolicies, OperationDefinition, UpstreamDefinition
+
+STAGE_DEFAULT = "release"
+STAGES_BUILT_IN = ("release", "pre", "test")
+MATCHES_CACHED_MAX = 8192
+"""Most (method, path) pairs remembered per stage before the memory is emptied."""
+
+
+class Route:
+    """One operation of one deployed Api on one stage. Everything that steps can precompute hangs on it.
+
+    ``id``s are UUID text with their 16 bytes beside them. ``auth`` is ``app`` or ``anonymous``; ``holds_form`` says that
+    a signed form body is read before the steps run. ``marks`` belongs to steps: each uses its own file name as key.
+    ``steps`` are the compiled steps up to and with forward.
+    """
+
+    __slots__ = (
+        "api_id",
+        "api_id_bytes",
+        "api_name",
+        "auth",
+        "base_path",
+        "base_segments",
+        "body_bytes_max",
+        "deployment_id",
+        "holds_form",
+        "journal_prefix",
+        "marks",
+        "method",
+        "operation_id",
+        "operation_id_bytes",
+        "operation_name",
+        "policies",
+        "provider_id",
+        "stage",
+        "steps",
+        "template",
+        "upstream",
+    )
+
+    def __init__(self, api: ApiDefinition, operation: OperationDefinition) -> None:
+        self.api_id = api.api_id
+        self.api_id_bytes = UUID(api.api_id).bytes
+        self.api_name = api.api_name
+        self.provider_id = api.provider_id
+        self.deployment_id = api.deployment_id
+        self.stage = api.stage
+        self.operation_id = operation.id
+        self.operation_id_bytes = UUID(operation.id).bytes
+        self.operation_name = operation.name
+        self.method = operation.method.upper()
+        self.base_path = api.base_path
+        self.base_segments = len(template_segments(api.base_path.rstrip("/")))
+        self.template = operation.path_template
+        self.policies: ApiPolicies = api.policies
+        self.auth: str = api.policies.auth
+        self.holds_form = api.policies.auth == "app"
+        self.body_bytes_max = api.policies.body_bytes_max
+        self.upstream: UpstreamDefinition = api.upstream
+        self.journal_prefix = b""
+        self.marks: dict[str, Any] = {}
+        self.steps: tuple[Step, ...] = ()
+
+
+Match = tuple[Route, bytes]
+"""A route, and the raw path to send upstream (without the Api's base path)."""
+
+
+class _Stage:
+    """The routes of one stage and the paths seen on them."""
+
+    __slots__ = ("seen", "trie")
+
+    def __init__(self) -> None:
+        self.trie: RouteTrie[Route] = RouteTrie()
+        self.seen: dict[tuple[str, bytes], Match] = {}
+
+
+class Snapshot:
+    """All routes of one version. Immutable but for the bounded memory of matched paths."""
+
+    def __init__(self, *, version: int, checksum: str, routes: Sequence[Route]) -> None:
+        self.version = version
+        self.checksum = checksum
+        self.routes = tuple(routes)
+        self.conflicts: list[str] = []
+        self._stages: dict[str, _Stage] = {name: _Stage() for name in STAGES_BUILT_IN}
+        for route in routes:
+            stage = self._stages.setdefault(route.stage.lower(), _Stage())
+            template = route.base_path.rstrip("/") + route.template
+            try:
+                added = stage.trie.add(route.method, template, route)
+            except (TemplateInvalid, PathInvalid) as fault:
+                self.conflicts.append(f"{route.method} {template} on {route.stage}: {fault}")
+                continue
+            if not added:
+                self.conflicts.append(f"{route.method} {template} on {route.stage}: another Api serves it")
+
+    def match(self, stage: str, method: str, path: bytes) -> Match:
+        """Find the route of a raw path. Raises Rejection I400SG, I400PA, I404NF or I405UM."""
+        room = self._stages.get(stage)
+        if room is None:
+            raise Rejection("I400SG", f"`{stage[:32]}`")
+        found = room.seen.get((method, path))
+        if found is None:
+            found = self._search(room, method, path)
+            if len(room.seen) >= MATCHES_CACHED_MAX:
+                room.seen.clear()
+            room.seen[method, path] = found
+        return found
+
+    def _search(self, room: _Stage, method: str, path: bytes) -> Match:
+        try:
+            methods = room.trie.find(path_segments(path))
+        except PathInvalid as fault:
+            raise Rejection("I400PA", f"`{fault}`") from None
+        route = methods.get(method) or methods.get(ANY_METHOD) or (methods.get("GET") if method == "HEAD" else None)
+        if route is not None:
+            return route, path_drop(path, route.base_segments)
+        if methods:
+            allowed = ", ".join(sorted(methods))
+            raise Rejection("I405UM", f"`{method}`, this path takes {allowed}", headers=(("Allow", allowed),))
+        raise Rejection("I404NF", f"with `{method} {path[:200].decode('latin-1')}`")
+
+
+def snapshot_compile(value: dict[str, Any], compile_steps: Callable[[Route], tuple[Step, ...]]) -> Snapshot:
+    """Compile the published form ``{"version", "checksum", "apis"}``. Raises ValueError, KeyError or TypeError when it is malformed."""
+    routes = []
+    for item in value["apis"]:
+        api = ApiDefinition.from_dict(item)
+        routes += [Route(api, operation) for operation in api.operations]
+    for route in routes:
+        route.steps = compile_steps(route)
+    return Snapshot(version=int(value["version"]), checksum=str(value["checksum"]), routes=routes)
+
+
+def snapshot_empty() -> Snapshot:
+    """The snapshot of a gateway that has never seen one: every call is answered I404NF."""
+    return Snapshot(version=0, checksum="", routes=())
+
+
+def snapshot_checksum(apis: Sequence[dict[str, Any]]) -> str:
+    """The SHA-256, in hex, of the canonical JSON of ``apis``."""
+    text = json.dumps(apis, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

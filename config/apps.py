@@ -1,0 +1,9 @@
+"""The Django app of the root: it owns the commands `up`, `demo` and `doctor`, and no tables."""
+
+from django.apps import AppConfig
+
+
+class ConfigConfig(AppConfig):
+    """Makes the root's management commands findable."""
+
+    name = "config"

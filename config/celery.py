@@ -1,0 +1,27 @@
+"""The Celery app and the whole beat schedule in one table. What a task does is its app's business."""
+
+import os
+
+from celery import Celery
+from celery.schedules import crontab, schedule
+from celery.signals import setup_logging
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+app = Celery("tollgate")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def _logs_ours(**_: object) -> None:
+    """Celery keeps its hands off logging: `config.logs` has set it up."""
+
+
+# task → (when, seconds after which a run that was not started is dropped). Two beats do no harm: every task is safe to repeat.
+SCHEDULE: dict[str, tuple[schedule | crontab, float]] = {}
+
+app.conf.beat_schedule = {
+    name: {"task": name, "schedule": when, "options": {"expires": expires_s}}
+    for name, (when, expires_s) in SCHEDULE.items()
+}

@@ -1,0 +1,1 @@
+"""Real PostgreSQL and Valkey servers that need no installation: found, prepared, started. Nothing here imports Django."""

@@ -22,7 +22,7 @@ from gateway.core.signatures.canonical import (
 METHOD_DEFAULT: Final = b"HmacSHA256"
 METHODS: Final = {b"HmacSHA256": "sha256", b"HmacSHA1": "sha1"}
 """X-Ca-Signature-Method values and the digest behind each."""
-MISMATCH_BYTES_MAX: Final = 4_096
+MISMATCH_BYTES_MAX: Final = 3_072
 """Longest server string that a mismatch shows, in bytes; the rest is cut and marked with an ellipsis."""
 
 _BLOCK: Final = 64
@@ -85,8 +85,8 @@ def request_mismatch(
     return string
 
 
-def mismatch_text(string: bytes) -> str:
-    """The public text of A403IS: one line, line feeds as ``#``, the string in backticks.
+def mismatch_detail(string: bytes) -> str:
+    """The server's string as A403IS shows it: one line, line feeds as ``#``, in backticks.
 
     Safe as a header value: text stays UTF-8, while control characters and bytes that are no UTF-8 are shown as ``%XX``,
     so nobody can break the line. Longer strings than MISMATCH_BYTES_MAX are cut.
@@ -97,7 +97,7 @@ def mismatch_text(string: bytes) -> str:
     text = cut.decode(errors="surrogateescape").replace("\n", "#")
     shown = "".join([_show(character) for character in text]) if not text.isprintable() else text
     tail = "…" if len(string) > MISMATCH_BYTES_MAX else ""
-    return f"Invalid Signature, Server StringToSign:`{shown}{tail}`"
+    return f"`{shown}{tail}`"
 
 
 def _is_utf8(value: bytes) -> bool:

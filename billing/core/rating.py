@@ -1,0 +1,159 @@
+"""Rating: the prices of a plan, the quantities of a period, and how much of the period is covered → priced lines.
+
+Each line carries an explanation from which anybody can compute its amount again (``rating_recompute``). Selling rules that
+look across lines (discount, minimum, credit, tax) are not here; they adjust a Rating afterwards.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from billing.core.currencies import currency_exponent
+from billing.core.errors import CoreError, ExplanationInvalid, QuantityInvalid
+from billing.core.money import EXACT, MINOR_MAX, decimal_show, round_half_up
+from billing.core.periods import Period
+from billing.core.pricing import PriceSpec, RatedPart, price, spec_shorten
+from billing.core.pricing.parts import quantity_read
+
+EXPLANATION_VERSION = 1
+PRICES_MAX = 100
+"""The most prices of one plan."""
+
+WHOLE = Fraction(1)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPrice:
+    """One price of a plan: its stable id, the name that the line shows, its spec, and its meter's key (flat: None)."""
+
+    id: str
+    name: str
+    spec: PriceSpec
+    meter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RatedLine:
+    """One future invoice line. ``amount_minor`` was rounded once; ``unit_price`` is None when several prices made it."""
+
+    price_id: str
+    name: str
+    meter: str | None
+    quantity: Decimal
+    unit_price: Decimal | None
+    amount_minor: int
+    parts: tuple[RatedPart, ...]
+    explanation: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """The lines of one plan for one period, in the order of the prices; ``total_minor`` is their exact sum."""
+
+    currency: str
+    lines: tuple[RatedLine, ...]
+
+    @property
+    def total_minor(self) -> int:
+        """The sum of the rounded lines."""
+        return sum(line.amount_minor for line in self.lines)
+
+
+def rate(
+    *,
+    prices: Sequence[PlanPrice],
+    quantities: Mapping[str, int | Decimal],
+    currency: str,
+    period: Period,
+    proration: Fraction = WHOLE,
+) -> Rating:
+    """Price every line of a plan. A metered price whose meter is not in ``quantities`` is rated at zero usage.
+
+    ``period`` is what is billed; ``proration`` is which part of a full billing period that is
+    (``period.fraction_of(cycle.containing(...))``), above 0 and at most 1. Raises QuantityInvalid, MoneyInvalid.
+    """
+    if not 0 < proration <= 1:
+        raise QuantityInvalid("a proration is above 0 and at most 1")
+    if len(prices) > PRICES_MAX:
+        raise QuantityInvalid(f"a plan has at most {PRICES_MAX} prices")
+    exponent = currency_exponent(currency)
+    lines = []
+    for plan_price in prices:
+        metered = plan_price.meter is not None
+        quantity = quantity_read(quantities.get(plan_price.meter or "", 0) if metered else 1)
+        lines.append(
+            _line(plan_price, quantity, proration, exponent, {"currency": currency, "period": period.to_dict()})
+        )
+    return Rating(currency, tuple(lines))
+
+
+def rating_recompute(explanation: Mapping[str, Any]) -> int:
+    """Compute a line's amount in minor units again from its explanation's price, quantity and proration alone.
+
+    Neither the stored parts nor the stored amount are read. Raises ExplanationInvalid when a part is missing or malformed.
+    """
+    if explanation.get("version") != EXPLANATION_VERSION:
+        raise ExplanationInvalid(f"this program reads explanations of version {EXPLANATION_VERSION}")
+    try:
+        spec = PriceSpec.from_dict(explanation["price"])
+        quantity = quantity_read(str(explanation["quantity"]))
+        proration = Fraction(str(explanation["proration"]))
+        exponent = currency_exponent(explanation["currency"])
+    except CoreError as problem:
+        raise ExplanationInvalid(str(problem)) from problem
+    except (KeyError, ValueError, TypeError, ZeroDivisionError) as problem:
+        raise ExplanationInvalid(f"a part is missing or malformed: {problem}") from problem
+    if not 0 < proration <= 1:
+        raise ExplanationInvalid("a proration is above 0 and at most 1")
+    return _amount_minor(_exact(spec, price(spec_shorten(spec, proration), quantity), proration), exponent)
+
+
+def _line(
+    plan_price: PlanPrice, quantity: Decimal, proration: Fraction, exponent: int, context: dict[str, Any]
+) -> RatedLine:
+    spec = plan_price.spec
+    parts = price(spec_shorten(spec, proration), quantity)
+    exact = _exact(spec, parts, proration)
+    amount_minor = _amount_minor(exact, exponent)
+    explanation = {
+        "version": EXPLANATION_VERSION,
+        "price_id": plan_price.id,
+        "name": plan_price.name,
+        "meter": plan_price.meter,
+        "price": spec.to_dict(),
+        "quantity": decimal_show(quantity),
+        "proration": str(proration),
+        "parts": [part.explanation for part in parts],
+        "amount_exact": str(exact),
+        "rounding": "half_up",
+        "amount_minor": amount_minor,
+        **context,
+    }
+    priced = [part for part in parts if part.explanation["text"] != "included"]
+    unit_price = priced[0].unit_price if len(priced) == 1 else None
+    return RatedLine(
+        price_id=plan_price.id,
+        name=plan_price.name,
+        meter=plan_price.meter,
+        quantity=quantity,
+        unit_price=unit_price,
+        amount_minor=amount_minor,
+        parts=tuple(parts),
+        explanation=explanation,
+    )
+
+
+def _exact(spec: PriceSpec, parts: Sequence[RatedPart], proration: Fraction) -> Fraction:
+    total = Decimal(0)
+    for part in parts:
+        total = EXACT.add(total, part.amount)
+    return Fraction(total) * (WHOLE if spec.kind.is_metered else proration)
+
+
+def _amount_minor(exact: Fraction, exponent: int) -> int:
+    minor = round_half_up(exact * 10**exponent)
+    if minor > MINOR_MAX:
+        raise QuantityInvalid("this quantity at this price is more than an invoice can hold")
+    return minor

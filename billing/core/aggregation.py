@@ -49,3 +49,5 @@ def _measure(measure: Measure, tally: Tally) -> int:
             return tally.request_bytes
         case Measure.RESPONSE_BYTES:
             return tally.response_bytes
+        case Measure.BYTES:
+            return tally.request_bytes + tally.response_bytes

@@ -5,13 +5,12 @@ Signed minor units: a debit is positive, a credit negative. What an account of e
 | kind | owner | normal | balance says |
 | --- | --- | --- | --- |
 | bank | platform | debit | money received and not yet paid out |
-| consumer_receivable | consumer | debit | issued and not yet paid |
-| platform_revenue | platform | credit | platform fees earned |
-| provider_accrued | provider | credit | its share of invoices that consumers have not paid yet |
-| provider_payable | provider | credit | its share of paid invoices, not yet on a statement |
-| provider_stated | provider | credit | confirmed on a statement, not yet paid out |
+| receivable | consumer | debit | issued and not yet paid; a credit balance is the consumer's credit |
+| commission | platform | credit | platform fees earned |
+| payable | provider | credit | its share of issued invoices, not yet paid out |
 
-Rows are written by billing.services.ledger alone; the database checks the zero sum again at commit, by its own road.
+Nothing is booked for an amount of zero: ask no template for it. Rows are written by billing.services.ledger alone; the
+database checks the zero sum again at commit, by its own road.
 """
 
 from collections import defaultdict
@@ -31,16 +30,14 @@ class AccountKind(StrEnum):
     """What an account means; the module's table says which way its balance leans."""
 
     BANK = "bank"
-    CONSUMER_RECEIVABLE = "consumer_receivable"
-    PLATFORM_REVENUE = "platform_revenue"
-    PROVIDER_ACCRUED = "provider_accrued"
-    PROVIDER_PAYABLE = "provider_payable"
-    PROVIDER_STATED = "provider_stated"
+    RECEIVABLE = "receivable"
+    PAYABLE = "payable"
+    COMMISSION = "commission"
 
     @property
     def has_owner(self) -> bool:
         """True when each organization has an account of this kind; the platform's own have no owner."""
-        return self not in (AccountKind.BANK, AccountKind.PLATFORM_REVENUE)
+        return self not in (AccountKind.BANK, AccountKind.COMMISSION)
 
 
 class PostingKind(StrEnum):
@@ -49,8 +46,8 @@ class PostingKind(StrEnum):
     INVOICE_ISSUED = "invoice_issued"
     INVOICE_VOIDED = "invoice_voided"
     INVOICE_WRITTEN_OFF = "invoice_written_off"
+    INVOICE_REINSTATED = "invoice_reinstated"
     PAYMENT_RECEIVED = "payment_received"
-    STATEMENT_ISSUED = "statement_issued"
     PAYOUT_SENT = "payout_sent"
 
 
@@ -116,44 +113,34 @@ class Claim:
 
 
 def post_invoice_issued(claim: Claim) -> Posting:
-    """The consumer owes the total; the platform has earned its fee, providers their shares once they are paid."""
-    return _posting(PostingKind.INVOICE_ISSUED, claim.currency, _claim_entries(claim, sign=1))
+    """The consumer owes the total; the platform has earned its fee and each provider its share."""
+    return _posting(PostingKind.INVOICE_ISSUED, claim.currency, _claim_rows(claim, sign=1))
 
 
 def post_invoice_voided(claim: Claim) -> Posting:
-    """Undo the issue of an unpaid invoice, entry by entry."""
-    return _posting(PostingKind.INVOICE_VOIDED, claim.currency, _claim_entries(claim, sign=-1))
+    """Undo the issue of an invoice, entry by entry."""
+    return _posting(PostingKind.INVOICE_VOIDED, claim.currency, _claim_rows(claim, sign=-1))
 
 
 def post_invoice_written_off(claim: Claim) -> Posting:
     """Give up an unpaid claim: nobody has earned anything. Booked like a void; the document stays issued."""
-    return _posting(PostingKind.INVOICE_WRITTEN_OFF, claim.currency, _claim_entries(claim, sign=-1))
+    return _posting(PostingKind.INVOICE_WRITTEN_OFF, claim.currency, _claim_rows(claim, sign=-1))
 
 
-def post_payment_received(claim: Claim) -> Posting:
-    """The consumer paid the whole claim: money is in the bank, and the providers' shares become payable."""
-    rows = [
-        (AccountKind.BANK, "", claim.total_minor),
-        (AccountKind.CONSUMER_RECEIVABLE, claim.consumer_id, -claim.total_minor),
-    ]
-    for share in claim.shares:
-        rows.append((AccountKind.PROVIDER_ACCRUED, share.provider_id, share.amount_minor))
-        rows.append((AccountKind.PROVIDER_PAYABLE, share.provider_id, -share.amount_minor))
-    return _posting(PostingKind.PAYMENT_RECEIVED, claim.currency, rows)
+def post_invoice_reinstated(claim: Claim) -> Posting:
+    """Take back a write-off, because money arrived after all; the payment is booked next."""
+    return _posting(PostingKind.INVOICE_REINSTATED, claim.currency, _claim_rows(claim, sign=1))
 
 
-def post_statement_issued(*, provider_id: str, currency: str, amount_minor: int) -> Posting:
-    """A statement confirms what is payable to a provider; from here it waits to be paid out."""
-    rows = [
-        (AccountKind.PROVIDER_PAYABLE, provider_id, amount_minor),
-        (AccountKind.PROVIDER_STATED, provider_id, -amount_minor),
-    ]
-    return _posting(PostingKind.STATEMENT_ISSUED, currency, rows)
+def post_payment_received(*, consumer_id: str, currency: str, amount_minor: int) -> Posting:
+    """Money reached the bank. More than the consumer owes stays on its account as credit."""
+    rows = [(AccountKind.BANK, "", amount_minor), (AccountKind.RECEIVABLE, consumer_id, -amount_minor)]
+    return _posting(PostingKind.PAYMENT_RECEIVED, currency, rows)
 
 
 def post_payout_sent(*, provider_id: str, currency: str, amount_minor: int) -> Posting:
-    """Money left the bank for a provider's statement."""
-    rows = [(AccountKind.PROVIDER_STATED, provider_id, amount_minor), (AccountKind.BANK, "", -amount_minor)]
+    """Money left the bank for what a provider's statement shows."""
+    rows = [(AccountKind.PAYABLE, provider_id, amount_minor), (AccountKind.BANK, "", -amount_minor)]
     return _posting(PostingKind.PAYOUT_SENT, currency, rows)
 
 
@@ -166,10 +153,10 @@ def balances(postings: Iterable[Posting]) -> dict[AccountRef, int]:
     return dict(totals)
 
 
-def _claim_entries(claim: Claim, *, sign: int) -> list[tuple[AccountKind, str, int]]:
-    shares = [(AccountKind.PROVIDER_ACCRUED, share.provider_id, -sign * share.amount_minor) for share in claim.shares]
-    receivable = (AccountKind.CONSUMER_RECEIVABLE, claim.consumer_id, sign * claim.total_minor)
-    return [receivable, (AccountKind.PLATFORM_REVENUE, "", -sign * claim.fee_minor), *shares]
+def _claim_rows(claim: Claim, *, sign: int) -> list[tuple[AccountKind, str, int]]:
+    shares = [(AccountKind.PAYABLE, share.provider_id, -sign * share.amount_minor) for share in claim.shares]
+    receivable = (AccountKind.RECEIVABLE, claim.consumer_id, sign * claim.total_minor)
+    return [receivable, (AccountKind.COMMISSION, "", -sign * claim.fee_minor), *shares]
 
 
 def _posting(kind: PostingKind, currency: str, rows: Sequence[tuple[AccountKind, str, int]]) -> Posting:

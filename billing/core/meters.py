@@ -15,12 +15,13 @@ OPERATIONS_MAX = 2_000
 
 
 class Measure(StrEnum):
-    """What of each counted call is summed. Bytes are those of bodies as the gateway recorded them."""
+    """What of each counted call is summed. Bytes are as the gateway recorded them; ``bytes`` is both ways."""
 
     CALLS = "calls"
     UNITS = "units"
     REQUEST_BYTES = "request_bytes"
     RESPONSE_BYTES = "response_bytes"
+    BYTES = "bytes"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ Each line carries an explanation from which anybody can compute its amount again
 look across lines (discount, minimum, credit, tax) are not here; they adjust a Rating afterwards.
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -22,6 +23,7 @@ PRICES_MAX = 100
 """The most prices of one plan."""
 
 WHOLE = Fraction(1)
+_FRACTION = re.compile(r"[0-9]{1,12}(/[0-9]{1,12})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,7 @@ def rate(
     ``period`` is what is billed; ``proration`` is which part of a full billing period that is
     (``period.fraction_of(cycle.containing(...))``), above 0 and at most 1. Raises QuantityInvalid, MoneyInvalid.
     """
-    if not 0 < proration <= 1:
-        raise QuantityInvalid("a proration is above 0 and at most 1")
+    _proration_check(proration)
     if len(prices) > PRICES_MAX:
         raise QuantityInvalid(f"a plan has at most {PRICES_MAX} prices")
     exponent = currency_exponent(currency)
@@ -89,6 +90,34 @@ def rate(
     return Rating(currency, tuple(lines))
 
 
+def rate_late(
+    *,
+    plan_price: PlanPrice,
+    before: int | Decimal,
+    after: int | Decimal,
+    currency: str,
+    period: Period,
+    proration: Fraction = WHOLE,
+) -> RatedLine:
+    """Price usage of an already invoiced period that turned out different: what it costs now minus what was billed.
+
+    The tiers are walked afresh over ``after``, so that invoice and correction together are what one invoice would have
+    been, to the minor unit. The line's quantity and amount are negative when less was used. Raises QuantityInvalid.
+    """
+    context = {"currency": currency, "period": period.to_dict()}
+    exponent = currency_exponent(currency)
+    billed = _line(plan_price, quantity_read(before), proration, exponent, context)
+    line = _line(plan_price, quantity_read(after), proration, exponent, context)
+    amount_minor = line.amount_minor - billed.amount_minor
+    explanation = {
+        **line.explanation,
+        "quantity_before": decimal_show(billed.quantity),
+        "amount_minor": amount_minor,
+    }
+    quantity = EXACT.subtract(line.quantity, billed.quantity)
+    return replace(line, quantity=quantity, unit_price=None, amount_minor=amount_minor, explanation=explanation)
+
+
 def rating_recompute(explanation: Mapping[str, Any]) -> int:
     """Compute a line's amount in minor units again from its explanation's price, quantity and proration alone.
 
@@ -97,17 +126,33 @@ def rating_recompute(explanation: Mapping[str, Any]) -> int:
     if explanation.get("version") != EXPLANATION_VERSION:
         raise ExplanationInvalid(f"this program reads explanations of version {EXPLANATION_VERSION}")
     try:
-        spec = PriceSpec.from_dict(explanation["price"])
-        quantity = quantity_read(str(explanation["quantity"]))
-        proration = Fraction(str(explanation["proration"]))
-        exponent = currency_exponent(explanation["currency"])
+        now = _recompute(explanation, explanation["quantity"])
+        return (
+            now - _recompute(explanation, explanation["quantity_before"]) if "quantity_before" in explanation else now
+        )
     except CoreError as problem:
         raise ExplanationInvalid(str(problem)) from problem
     except (KeyError, ValueError, TypeError, ZeroDivisionError) as problem:
         raise ExplanationInvalid(f"a part is missing or malformed: {problem}") from problem
+
+
+def _recompute(explanation: Mapping[str, Any], quantity: Any) -> int:
+    spec = PriceSpec.from_dict(explanation["price"])
+    proration = _proration_read(explanation["proration"])
+    parts = price(spec_shorten(spec, proration), quantity_read(str(quantity)))
+    return _amount_minor(_exact(spec, parts, proration), currency_exponent(explanation["currency"]))
+
+
+def _proration_read(text: Any) -> Fraction:
+    if not isinstance(text, str) or not _FRACTION.fullmatch(text):
+        raise ExplanationInvalid("a proration is a fraction such as 17/31")
+    return _proration_check(Fraction(text))
+
+
+def _proration_check(proration: Fraction) -> Fraction:
     if not 0 < proration <= 1:
-        raise ExplanationInvalid("a proration is above 0 and at most 1")
-    return _amount_minor(_exact(spec, price(spec_shorten(spec, proration), quantity), proration), exponent)
+        raise QuantityInvalid("a proration is above 0 and at most 1")
+    return proration
 
 
 def _line(

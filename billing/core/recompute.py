@@ -52,15 +52,20 @@ def _line_recompute(line: Any, currency: str) -> Finding:
         faults.append("price and quantity give another amount")
     if explanation.get("currency") != currency:
         faults.append("the line is in another currency than the invoice")
-    if "hours" in line and _hours_sum(line["hours"]) != Decimal(str(explanation["quantity"])):
+    if "hours" in line and _hours_sum(line["hours"]) != _quantity(explanation):
         faults.append("the hours sum to another quantity")
     return Finding(str(explanation.get("name", "")), stated, computed, ", ".join(faults))
 
 
+def _quantity(explanation: dict[str, Any]) -> Decimal:
+    """What the line bills: all of it, or for usage that came late the difference."""
+    return quantity_read(str(explanation["quantity"])) - quantity_read(str(explanation.get("quantity_before", 0)))
+
+
 def _hours_sum(hours: Any) -> Decimal:
     try:
-        return sum((quantity_read(str(quantity)) for _, quantity in hours), Decimal(0))
-    except (TypeError, ValueError) as problem:
+        return sum((Decimal(str(quantity)) for _, quantity in hours), Decimal(0))
+    except (TypeError, ValueError, ArithmeticError) as problem:
         raise ExplanationInvalid(f"hours are a list of [hour, quantity]: {problem}") from problem
 
 

@@ -1,0 +1,141 @@
+"""Store: a worker's connection to Valkey, as the steps use it. Nothing ever waits longer than its deadline.
+
+Commands of one turn of the event loop are pipelined on one connection. When an answer is late the whole connection is given up:
+all that wait get StoreDown, and until a new connection is open every command gets StoreDown at once (the circuit breaker). Bytes
+and connecting: resp.py. What is pushed to us: subscriber.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gateway.dataplane.resp import Address, Argument, Connection, StoreDown, StoreFault, address_parse, connect
+
+__all__ = ["STORE_DEADLINE_MS", "Script", "Store", "StoreDown", "StoreFault"]
+
+STORE_DEADLINE_MS = 50
+"""Longest wait for an answer. An ordinary answer takes 0.1 to 1 ms; later than this, the call goes on without the store."""
+WATCH_S = 0.01
+"""How often the oldest waiting command is compared with its deadline."""
+BACK_OFF_S_MIN = 0.05
+BACK_OFF_S_MAX = 1.0
+PENDING_MAX = 50_000
+"""Most commands that wait for answers at once; one more gets StoreDown."""
+
+
+class Script:
+    """A Lua script, sent by its SHA-1 once the server knows it."""
+
+    __slots__ = ("sha", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class Store:
+    """The connection. ``is_up`` is False while the breaker is open; ``failures`` and ``commands`` count for the metrics.
+
+    ``on_up`` callbacks run after each successful connection, the first included.
+    """
+
+    def __init__(self, url: str, *, deadline_ms: int = STORE_DEADLINE_MS) -> None:
+        self._address: Address = address_parse(url)
+        self._deadline_s = deadline_ms / 1000
+        self._connection: Connection | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._lost = asyncio.Event()
+        self._watch: asyncio.TimerHandle | None = None
+        self._closed = False
+        self.on_up: list[Callable[[], None]] = []
+        self.commands = 0
+        self.failures = 0
+
+    @property
+    def is_up(self) -> bool:
+        """Whether commands are sent at all."""
+        return self._connection is not None
+
+    async def start(self) -> None:
+        """Connect, or go on trying in the background when that fails. Never raises."""
+        self._loop = asyncio.get_running_loop()
+        await self._connect_once()
+        self._keeper = self._loop.create_task(self._keep_connected())
+
+    async def close(self) -> None:
+        """End the connection; commands afterwards raise StoreDown."""
+        self._closed = True
+        if self._keeper is not None:
+            self._keeper.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    async def _connect_once(self) -> bool:
+        self._lost.clear()
+        try:
+            self._connection = await connect(self._address, on_lost=self._connection_lost)
+        except StoreDown:
+            return False
+        for callback in self.on_up:
+            callback()
+        return True
+
+    async def _keep_connected(self) -> None:
+        back_off_s = BACK_OFF_S_MIN
+        while not self._closed:
+            if self._connection is not None:
+                await self._lost.wait()
+                back_off_s = BACK_OFF_S_MIN
+            elif not await self._connect_once():
+                await asyncio.sleep(back_off_s)
+                back_off_s = min(back_off_s * 2, BACK_OFF_S_MAX)
+
+    def _connection_lost(self, connection: Connection) -> None:
+        if connection is self._connection:
+            self._connection = None
+            self.failures += 1
+            self._lost.set()
+
+    def send(self, *args: Argument) -> asyncio.Future[Any]:
+        """Send one command and return its future: the answer, StoreFault, or StoreDown. Raises StoreDown when the breaker is open."""
+        connection = self._connection
+        if connection is None or not connection.is_open or self._loop is None:
+            raise StoreDown("the store is not connected")
+        if len(connection.pending) >= PENDING_MAX:
+            raise StoreDown("too many commands wait for the store")
+        self.commands += 1
+        if self._watch is None:
+            self._watch = self._loop.call_later(WATCH_S, self._deadline_watch)
+        return connection.send(args, self._loop.time() + self._deadline_s)
+
+    def _deadline_watch(self) -> None:
+        self._watch = None
+        connection = self._connection
+        if connection is None or self._loop is None:
+            return
+        if connection.pending:
+            if self._loop.time() > connection.pending[0][1]:
+                connection.pending_fail()
+                connection.close()
+                return
+            self._watch = self._loop.call_later(WATCH_S, self._deadline_watch)
+
+    async def call(self, *args: Argument) -> Any:
+        """Send one command and return its answer. Raises StoreDown or StoreFault."""
+        return await self.send(*args)
+
+    async def script(self, script: Script, keys: Sequence[Argument], args: Sequence[Argument]) -> Any:
+        """Run a script by its SHA; send its text when the server has not seen it. Raises StoreDown or StoreFault."""
+        try:
+            return await self.send("EVALSHA", script.sha, len(keys), *keys, *args)
+        except StoreFault as fault:
+            if not str(fault).startswith("NOSCRIPT"):
+                raise
+            return await self.send("EVAL", script.text, len(keys), *keys, *args)

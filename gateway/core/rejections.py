@@ -15,7 +15,10 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 class Kind(NamedTuple):
-    """One row of the table. ``text`` may hold ``{detail}``, which a refusal without detail leaves out."""
+    """One row of the table. Where ``text`` holds ``{detail}`` the protocol puts the detail into the message itself.
+
+    Elsewhere clients compare the whole message, so that it stays as it is and the detail shows in the problem body only.
+    """
 
     code: str
     status: int
@@ -54,10 +57,10 @@ _ROWS = (
     Kind("I400PA", 400, "Invalid path", "Invalid Request Path {detail}"),
     Kind("I400RU", 400, "Invalid request line", "Invalid Request Uri {detail}"),
     Kind("I405UM", 405, "Unsupported method", "Unsupported Method {detail}"),
-    Kind("I408TO", 408, "Request timeout", "Request Timeout {detail}"),
-    Kind("I413RL", 413, "Body too large", "Request body too Large {detail}"),
+    Kind("I408TO", 408, "Request timeout", "Request Timeout"),
+    Kind("I413RL", 413, "Body too large", "Request body too Large"),
     # Clients know the code I413UL; HTTP says 414 for it (RFC 9110 section 15.5.15).
-    Kind("I413UL", 414, "URL too large", "Request URL too Large {detail}"),
+    Kind("I413UL", 414, "URL too large", "Request URL too Large"),
     Kind("I400CT", 400, "Invalid content type", "Invalid Content-Type: {detail}"),
     Kind("I417EX", 417, "Unsupported expectation", "Unsupported Expect {detail}"),
     Kind("I431HL", 431, "Headers too large", "Request headers too Large {detail}"),
@@ -76,37 +79,37 @@ _ROWS = (
     Kind("A400IK", 400, "Invalid AppKey", "Invalid AppKey"),
     Kind("A400MA", 400, "Credential missing", "Need authorization, {detail}"),
     Kind("A403IS", 403, "Invalid signature", "Invalid Signature, Server StringToSign:{detail}"),
-    Kind("A403EP", 403, "Authorization expired", "App authorization expired {detail}"),
-    Kind("I403AA", 403, "Not authorized for this API", "Unauthorized {detail}"),
+    Kind("A403EP", 403, "Authorization expired", "App authorization expired"),
+    Kind("I403AA", 403, "Not authorized for this API", "Unauthorized"),
     Kind("I400I5", 400, "Invalid Content-MD5", "Invalid Content-MD5 {detail}"),
     Kind("I400NC", 400, "Nonce missing", "X-Ca-Nonce is required"),
     Kind("I400IP", 400, "Invalid parameter", "Invalid parameter {detail}"),
     Kind("S403NU", 403, "Nonce used", "Nonce Used"),
     Kind("S403TE", 403, "Timestamp expired", "X-Ca-Timestamp is expired"),
     # How much.
-    Kind("T429ID", 429, "Rate limit of the domain", "Throttled by DOMAIN Flow Control {detail}"),
-    Kind("T429IN", 429, "Rate limit of the instance", "Throttled by INSTANCE Flow Control {detail}"),
-    Kind("T429GR", 429, "Rate limit of the group", "Throttled by GROUP Flow Control {detail}"),
-    Kind("T429PA", 429, "Rate limit of the API", "Throttled by API Flow Control {detail}"),
-    Kind("T429PR", 429, "Rate limit of the policy", "Throttled by PLUGIN Flow Control {detail}"),
-    Kind("T429US", 429, "Rate limit of the organization", "Throttled by USER Flow Control {detail}"),
-    Kind("T429AP", 429, "Rate limit of the app", "Throttled by APP Flow Control {detail}"),
-    Kind("T429SR", 429, "Rate limit of the server", "Throttled by SERVER Flow Control {detail}"),
+    Kind("T429ID", 429, "Rate limit of the domain", "Throttled by DOMAIN Flow Control"),
+    Kind("T429IN", 429, "Rate limit of the instance", "Throttled by INSTANCE Flow Control"),
+    Kind("T429GR", 429, "Rate limit of the group", "Throttled by GROUP Flow Control"),
+    Kind("T429PA", 429, "Rate limit of the API", "Throttled by API Flow Control"),
+    Kind("T429PR", 429, "Rate limit of the policy", "Throttled by PLUGIN Flow Control"),
+    Kind("T429US", 429, "Rate limit of the organization", "Throttled by USER Flow Control"),
+    Kind("T429AP", 429, "Rate limit of the app", "Throttled by APP Flow Control"),
+    Kind("T429SR", 429, "Rate limit of the server", "Throttled by SERVER Flow Control"),
     Kind("T429MR", 429, "Too many requests", "Too Many Requests, throttle by {detail}"),
-    Kind("B403MQ", 403, "Quota exhausted", "Api Market Subscription quota exhausted {detail}"),
-    Kind("B403ME", 403, "Subscription expired", "Api Market Subscription expired {detail}"),
-    Kind("B403MO", 403, "Subscription overdue", "Api Market Subscription overdue {detail}"),
-    Kind("B403MI", 403, "Subscription invalid", "Api Market Subscription invalid {detail}"),
+    Kind("B403MQ", 403, "Quota exhausted", "Api Market Subscription quota exhausted"),
+    Kind("B403ME", 403, "Subscription expired", "Api Market Subscription expired"),
+    Kind("B403MO", 403, "Subscription overdue", "Api Market Subscription overdue"),
+    Kind("B403MI", 403, "Subscription invalid", "Api Market Subscription invalid"),
     Kind("B403OD", 403, "Provider overdue", "Provider Account Overdue"),
     # The gateway itself.
     Kind("X500ER", 500, "Internal error", "Service Internal Error"),
-    Kind("X503BZ", 503, "Service busy", "Service Busy {detail}"),
+    Kind("X503BZ", 503, "Service busy", "Service Busy"),
     # The provider's server.
     Kind("D504RE", 504, "Upstream name not resolved", "Backend domain {detail} resolve failed"),
     Kind("D504CO", 504, "Upstream connect failed", "Backend service connect failed {detail}"),
     Kind("D504CS", 504, "Upstream TLS failed", "Backend service SSL connect failed {detail}"),
-    Kind("D504TO", 504, "Upstream timeout", "Backend service request timeout {detail}"),
-    Kind("D503BB", 503, "Upstream busy", "Backend circuit breaker busy {detail}"),
+    Kind("D504TO", 504, "Upstream timeout", "Backend service request timeout"),
+    Kind("D503BB", 503, "Upstream busy", "Backend circuit breaker busy"),
     Kind("D503CB", 503, "Upstream circuit open", "Backend circuit breaker open, {detail}"),
     Kind("N502RE", 502, "Bad answer from upstream", "response transport error {detail}"),
 )
@@ -136,8 +139,16 @@ class Rejection(Exception):
     @property
     def message(self) -> str:
         """The public text on one line, as X-Ca-Error-Message carries it."""
-        text = self.kind.text.replace("{detail}", _CONTROLS.sub(" ", self.detail))
-        return text if self.detail else " ".join(text.split()).rstrip(" :,")
+        if self.detail:
+            return self.kind.text.replace("{detail}", _CONTROLS.sub(" ", self.detail))
+        return " ".join(self.kind.text.replace("{detail}", "").split()).rstrip(" :,")
+
+    @property
+    def explanation(self) -> str:
+        """The message with its detail, whether or not the message shows it; for the problem body."""
+        if not self.detail or "{detail}" in self.kind.text:
+            return self.message
+        return f"{self.message}: {self.detail}"
 
 
 def render(rejection: Rejection, *, request_id: str, help_url: str) -> tuple[bytes, bytes]:
@@ -147,18 +158,17 @@ def render(rejection: Rejection, *, request_id: str, help_url: str) -> tuple[byt
     UUID; ``help_url`` is the public address that serves ``/errors/<code>``.
     """
     kind = rejection.kind
-    message = rejection.message
     problem = {
         "type": f"{help_url}/errors/{kind.code}",
         "title": kind.title,
         "status": kind.status,
-        "detail": message,
+        "detail": rejection.explanation,
         "code": kind.code,
         "request_id": request_id,
     }
     body = json.dumps(problem, ensure_ascii=False).encode("utf-8", "replace")
     extra = "".join(f"{name}: {value}\r\n" for name, value in rejection.headers)
-    shown = message.encode("utf-8", "replace")[:MESSAGE_BYTES_MAX]
+    shown = rejection.message.encode("utf-8", "replace")[:MESSAGE_BYTES_MAX].decode("utf-8", "ignore").encode()
     head = (
         f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n"
         f"X-Ca-Error-Code: {kind.code}\r\nX-Ca-Request-Id: {request_id}\r\n{extra}X-Ca-Error-Message: "

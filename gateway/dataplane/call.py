@@ -8,31 +8,40 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gateway.core.http_head import RequestBlock
     from gateway.dataplane.directory import Entry, GrantEntry
+    from gateway.dataplane.http1 import ClientConnection
     from gateway.dataplane.leases import Bucket
     from gateway.dataplane.snapshot import Route
+    from gateway.dataplane.upstream import Exchange
 
 
 class Call:
     """One request on its way through the gateway.
 
-    Written by http1: ``method`` (upper-case str), ``target`` (raw bytes of the request target, forwarded untouched),
-    ``path`` (raw bytes before ``?``), ``query`` (raw bytes after ``?``, empty if none), ``headers`` (list of
-    (lower-case name bytes, value bytes) in wire order), ``names`` (list of the names as sent), ``peer`` (client address as
-    str), ``body_length`` (declared octets, -1 when chunked, 0 when none), ``body`` (bytes, only when a step asked to hold
-    it: routes whose ``holds_form`` is set, and a form content type), ``received_at`` (Unix seconds, float),
-    ``started`` (loop.time()), ``request_id`` (16 bytes, UUIDv7).
-    Written by match: ``route``. By authenticate: ``entry`` (the app, its organization and credential).
-    By authorize: ``grant``. By limit and quota: ``taken`` (buckets whose unit this call holds).
-    By forward: ``upstream_started``, ``upstream_ended`` (loop.time(); 0.0 if never), ``status`` (answered status).
-    By respond: ``outcome``, ``request_bytes``, ``response_bytes``, ``units``.
+    Written by http1: ``client`` (its connection), ``block`` (the checked header section, shared between calls),
+    ``method`` (upper-case str), ``target`` (raw bytes of the request target), ``path`` (raw bytes before ``?``), ``query``
+    (raw bytes after ``?``, empty if none), ``headers`` (list of (lower-case name bytes, value bytes) in wire order; shared,
+    never changed), ``names`` (list of the names as sent), ``peer`` (client address as str), ``body_length`` (declared
+    octets, -1 when chunked, 0 when none), ``body`` (bytes, only when it was held: a signed form, or a signed body with
+    Content-MD5, on a route whose ``holds_form`` is set), ``received_at`` (Unix seconds, float), ``started``
+    (time.monotonic()), ``request_id`` (16 bytes, UUIDv7), ``request_id_text`` (the same as upper-case UUID bytes).
+    Written by match: ``route``, ``forward_path``. By authenticate: ``entry`` (the app, its organization and credential).
+    By authorize: ``grant``. By limit and quota: ``taken`` (buckets whose unit this call holds), ``response_headers``.
+    By forward: ``exchange``, ``upstream_head``, ``tries``, ``upstream_started``, ``upstream_ended`` (time.monotonic(); 0.0
+    if never), ``status`` (answered status).
+    By respond: ``outcome`` (empty until the answer is decided), ``request_bytes``, ``response_bytes``, ``units``.
     """
 
     __slots__ = (
+        "block",
         "body",
         "body_length",
+        "client",
         "entry",
+        "exchange",
         "extra",
+        "forward_path",
         "grant",
         "headers",
         "method",
@@ -44,6 +53,7 @@ class Call:
         "received_at",
         "request_bytes",
         "request_id",
+        "request_id_text",
         "response_bytes",
         "response_headers",
         "route",
@@ -51,11 +61,15 @@ class Call:
         "status",
         "taken",
         "target",
+        "tries",
         "units",
         "upstream_ended",
+        "upstream_head",
         "upstream_started",
     )
 
+    client: ClientConnection
+    block: RequestBlock
     method: str
     target: bytes
     path: bytes
@@ -68,10 +82,15 @@ class Call:
     received_at: float
     started: float
     request_id: bytes
+    request_id_text: bytes
     route: Route | None
+    forward_path: bytes
     entry: Entry | None
     grant: GrantEntry | None
     taken: list[Bucket] | None
+    exchange: Exchange | None
+    upstream_head: bytes
+    tries: int
     upstream_started: float
     upstream_ended: float
     status: int
@@ -84,7 +103,4 @@ class Call:
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of the header ``name`` (lower case), or None."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        return self.block.first.get(name)

@@ -228,7 +228,7 @@ def _seal(env: Env) -> None:
         for name, messages in sorted(dict(fault.error_messages).items()):
             said = " ".join(dict.fromkeys(str(message) for message in messages))
             lines.append(f"  {name}: {said} Example: {name}={_BY_NAME[name].example}")
-        message = "The environment has %d fault(s):\n%s" % (len(lines), "\n".join(lines))
+        message = "\n".join([f"The environment has {len(lines)} fault(s):", *lines])
         raise EnvironmentFault(message) from fault
 
 

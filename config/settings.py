@@ -175,7 +175,7 @@ TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = TOLLGATE.var / "static"
-WHITENOISE_USE_FINDERS = not TOLLGATE.environment == "production"
+WHITENOISE_USE_FINDERS = TOLLGATE.environment != "production"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

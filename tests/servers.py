@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
-from config.embedded import postgres, valkey
+from config.embedded import postgres
 from config.embedded.postgres import Postgres
 from config.embedded.spawn import child_kill, child_spawn, child_stop
 from config.embedded.valkey import Valkey

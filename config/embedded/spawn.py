@@ -46,7 +46,7 @@ def child_spawn(
         user=owner.uid if owner else None,
         group=owner.gid if owner else None,
         extra_groups=[] if owner else None,
-        preexec_fn=_death_tie(death_signal),
+        preexec_fn=_death_tie(death_signal),  # noqa: PLW1509  (one prctl call, no Python locks)
     )
 
 

@@ -26,7 +26,9 @@ class Measure(models.TextChoices):
 
     CALLS = "calls", _("Calls")
     UNITS = "units", _("Units")
-    BYTES = "bytes", _("Bytes")
+    REQUEST_BYTES = "request_bytes", _("Bytes received")
+    RESPONSE_BYTES = "response_bytes", _("Bytes sent")
+    BYTES = "bytes", _("Bytes both ways")
 
 
 class Meter(Entity):
@@ -37,7 +39,7 @@ class Meter(Entity):
     api = models.ForeignKey(Api, on_delete=models.PROTECT, related_name="meters")
     slug = models.SlugField(max_length=40)
     name = models.CharField(_("name"), max_length=80)
-    measure = models.CharField(max_length=8, choices=Measure.choices, default=Measure.CALLS)
+    measure = models.CharField(max_length=14, choices=Measure.choices, default=Measure.CALLS)
     outcomes = ArrayField(models.CharField(max_length=24), default=charged_outcomes)
     operations = ArrayField(models.UUIDField(), default=list, blank=True, help_text="Operation ids; empty: all")
 

@@ -10,9 +10,11 @@ from marketplace.models.base import Entity
 
 
 class SubscriptionStatus(models.TextChoices):
-    """Active until its end; whether it will end is ``cancel_at_period_end``, a column of its own."""
+    """The life of a subscription; billing.core.subscription_states has the transitions."""
 
+    TRIALING = "trialing", _("In trial")
     ACTIVE = "active", _("Active")
+    CANCELED = "canceled", _("Ends with its period")
     ENDED = "ended", _("Ended")
 
 
@@ -39,7 +41,6 @@ class Subscription(Entity):
     time_zone = models.CharField(max_length=64)
     current_period_start = models.DateTimeField()
     current_period_end = models.DateTimeField()
-    cancel_at_period_end = models.BooleanField(default=False)
     ended_at = models.DateTimeField(null=True, blank=True)
     is_parked = models.BooleanField(default=False)
     parked_reason = models.TextField(blank=True)
@@ -47,18 +48,28 @@ class Subscription(Entity):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["app", "api", "stage"], condition=Q(status="active"), name="subscription_live_once"
+                fields=["app", "api", "stage"], condition=~Q(status="ended"), name="subscription_live_once"
             ),
             models.CheckConstraint(
                 condition=Q(current_period_start__lt=F("current_period_end")), name="subscription_period_is_forward"
             ),
         ]
         indexes = [
-            models.Index(fields=["current_period_end"], condition=Q(status="active"), name="subscription_turn_due"),
+            models.Index(fields=["current_period_end"], condition=~Q(status="ended"), name="subscription_turn_due"),
         ]
 
     def __str__(self) -> str:
         return self.public_id
+
+    @property
+    def is_live(self) -> bool:
+        """True while its grant stands."""
+        return self.status != SubscriptionStatus.ENDED
+
+    @property
+    def cancel_at_period_end(self) -> bool:
+        """True when it ends with the current period."""
+        return self.status == SubscriptionStatus.CANCELED
 
 
 class ChangeKind(models.TextChoices):

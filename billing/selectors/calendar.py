@@ -1,0 +1,66 @@
+"""Which period, and which plan, does a moment of a subscription belong to? Rows to the values of billing.core.periods.
+
+An hour belongs to the period, and to the plan, in force when it begins; what an ended subscription's last calls left in
+the next hour belongs to its last period. So every hour is billed once, whatever changes in it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+
+from billing.core.periods import BillingCycle, Period, hour_ceiling
+from billing.models import BillingPeriod, ChangeKind, Plan, Subscription, SubscriptionStatus
+
+END_OF_TIME = datetime.max
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A part of a billing period during which one plan was in force; its prices are those live at ``priced_at``."""
+
+    plan: Plan
+    period: Period
+    priced_at: datetime
+    proration: Fraction
+
+
+def subscription_cycle(subscription: Subscription) -> BillingCycle:
+    """Return the subscription's calendar: where its periods are cut. Plans it may change to have the same length."""
+    return BillingCycle(subscription.anchor_on, subscription.time_zone, subscription.plan.period_months)
+
+
+def period_value(subscription: Subscription, period: BillingPeriod) -> Period:
+    """Return the row's interval as a value."""
+    return Period(period.starts_at, period.ends_at, subscription.time_zone)
+
+
+def subscription_phases(subscription: Subscription, period: Period) -> list[Phase]:
+    """Cut a period where plans changed. A change counts from the next whole hour; changes within one hour leave the last."""
+    cycle = subscription_cycle(subscription)
+    changes = [
+        (change.at, change.to_plan)
+        for change in subscription.changes.select_related("to_plan__api")
+        if change.kind in (ChangeKind.START, ChangeKind.PLAN) and change.to_plan is not None
+    ]
+    phases = []
+    for place, (at, plan) in enumerate(changes):
+        start = period.start if place == 0 else max(period.start, hour_ceiling(at))
+        end = period.end if place + 1 == len(changes) else min(period.end, hour_ceiling(changes[place + 1][0]))
+        if start < end:
+            part = Period(start, end, period.time_zone)
+            whole = cycle.containing(period.start)
+            phases.append(Phase(plan, part, max(at, part.start), part.fraction_of(whole)))
+    return phases
+
+
+def period_of_hour(
+    subscription: Subscription, periods: Sequence[BillingPeriod], hour: datetime
+) -> BillingPeriod | None:
+    """Return the period that an hour is billed in: None when that period has not been opened yet. ``periods`` in order."""
+    for period in reversed(periods):
+        if hour >= period.ends_at and subscription.status != SubscriptionStatus.ENDED:
+            return None
+        if hour >= period.starts_at:
+            return period
+    return periods[0] if periods else None

@@ -1,0 +1,137 @@
+"""Show me what is sold: the plans of an Api, their prices as specs, and the commission that applies. Reads only."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from django.db.models import Prefetch, Q, QuerySet
+
+from billing.core.money import decimal_show
+from billing.core.pricing import PriceKind, PriceSpec
+from billing.core.pricing import Tier as TierSpec
+from billing.core.rating import PlanPrice
+from billing.models import CommissionRate, Plan, PlanStatus, Price
+from marketplace.contracts.limits import Limits
+from marketplace.models import Api
+
+COMMISSION_RATE_DEFAULT = Decimal("0.15")
+"""The platform's share until finance sets its own with ``commission_rate_set``."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCard:
+    """One plan as the pricing tab shows it. ``prices`` are those for subscribers of now."""
+
+    plan: Plan
+    limits: Limits
+    prices: tuple[tuple[Price, PriceSpec], ...]
+
+    @property
+    def is_free(self) -> bool:
+        """True when no usage whatever can cost anything."""
+        return all(spec_is_free(spec) for _, spec in self.prices)
+
+    @property
+    def fee(self) -> Decimal:
+        """The sum of the fixed fees of a whole period, in major units."""
+        return sum((spec.unit_amount for _, spec in self.prices if spec.kind is PriceKind.FLAT), Decimal(0))
+
+    @property
+    def fee_text(self) -> str:
+        """The fee in plain digits."""
+        return decimal_show(self.fee)
+
+
+def price_spec(price: Price) -> PriceSpec:
+    """Return the value that rating works with. The row was checked when it was written."""
+    kind = PriceKind(price.kind)
+    tiers = tuple(
+        TierSpec(tier.up_to, tier.unit_amount, tier.flat_amount)
+        for tier in sorted(price.tiers.all(), key=lambda tier: tier.position)
+    )
+    return PriceSpec(
+        kind=kind,
+        unit_amount=price.unit_amount,
+        tiers=tiers,
+        included_units=price.included_units,
+        package_size=price.package_size,
+    )
+
+
+def plan_price(price: Price) -> PlanPrice:
+    """Return a price as rating takes it; meters are known by their id's text."""
+    return PlanPrice(
+        id=price.public_id,
+        name=price.name,
+        spec=price_spec(price),
+        meter=str(price.meter_id) if price.meter_id else None,
+    )
+
+
+def spec_is_free(spec: PriceSpec) -> bool:
+    """True when this price is zero for every quantity."""
+    return spec.unit_amount == 0 and all(tier.unit_amount == 0 and tier.flat_amount == 0 for tier in spec.tiers)
+
+
+def prices_at(plan_id: object, moment: datetime) -> list[Price]:
+    """Return the prices of a published plan that are live at a moment, in their order."""
+    live = Q(effective_until=None) | Q(effective_until__gt=moment)
+    return list(
+        Price.objects.filter(live, plan_id=plan_id, published_at__isnull=False, effective_from__lte=moment)
+        .select_related("meter")
+        .prefetch_related("tiers")
+        .order_by("position", "created_at")
+    )
+
+
+def plan_limits(plan: Plan, *, time_zone: str = "UTC", period: tuple[int, int] | None = None) -> Limits:
+    """Return the plan's limits by value, as a grant carries them.
+
+    Calendar quotas follow ``time_zone`` (the subscriber's); a quota per billing period gets its bounds from ``period``,
+    in Unix seconds.
+    """
+    limits = replace(Limits.from_dict(plan.limits or {}), plan_name=plan.name)
+    if limits.quota is None:
+        return limits
+    quota = replace(limits.quota, time_zone=time_zone)
+    if quota.window == "period" and period is not None:
+        quota = replace(quota, period_start=period[0], period_end=period[1])
+    return replace(limits, quota=quota)
+
+
+def plan_card(plan: Plan) -> PlanCard:
+    """Return a plan with the prices it has now (for a draft: those it will have)."""
+    prices = [price for price in plan.prices.all() if price.superseded_by_id is None]
+    return PlanCard(plan=plan, limits=plan_limits(plan), prices=tuple((price, price_spec(price)) for price in prices))
+
+
+def plan_list(*, api: Api, is_provider: bool = False) -> list[PlanCard]:
+    """Return the plans of an Api: all of them for its provider, the published and visible ones for everybody else."""
+    plans = _with_prices(Plan.objects.filter(api=api))
+    if not is_provider:
+        plans = plans.filter(status=PlanStatus.PUBLISHED, is_visible=True)
+    return [plan_card(plan) for plan in plans]
+
+
+def plan_get(*, plan_id: object) -> PlanCard:
+    """Return one plan with its prices. Raises Plan.DoesNotExist."""
+    return plan_card(_with_prices(Plan.objects.filter(id=plan_id)).get())
+
+
+def commission_rate_at(plan: Plan, moment: datetime) -> Decimal:
+    """Return the platform's share of the plan's lines at a moment: the plan's own rate, else the platform's of that day."""
+    if plan.commission_rate is not None:
+        return plan.commission_rate
+    row = CommissionRate.objects.filter(effective_on__lte=moment.astimezone(UTC).date()).first()
+    return row.rate if row else COMMISSION_RATE_DEFAULT
+
+
+def prices_cheapest(cards: Iterable[PlanCard]) -> PlanCard | None:
+    """Return the plan with the lowest fee, for a catalogue entry's "from …"."""
+    return min(cards, key=lambda card: card.fee, default=None)
+
+
+def _with_prices(plans: QuerySet[Plan]) -> QuerySet[Plan]:
+    prices = Price.objects.select_related("meter").prefetch_related("tiers").order_by("position", "created_at")
+    return plans.select_related("api__provider").prefetch_related(Prefetch("prices", queryset=prices))

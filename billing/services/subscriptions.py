@@ -1,0 +1,284 @@
+"""Make it so: subscriptions from start to end. Each owns one Grant, whose limits are the plan's, copied by value.
+
+The gateway knows neither plan nor period: it is told by the grant alone. What a period costs is services/invoices.
+"""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from billing.core.periods import BillingCycle, Period, day_start, hour_floor, zone_get
+from billing.core.subscription_states import SubscriptionStatus as Status
+from billing.core.subscription_states import SubscriptionTrigger, advance
+from billing.errors import AlreadySubscribed, Conflict, Fault, InvalidInput, PlanNotOffered
+from billing.models import (
+    Alignment,
+    BillingPeriod,
+    ChangeKind,
+    Plan,
+    PlanStatus,
+    Subscription,
+    SubscriptionChange,
+    SubscriptionStatus,
+)
+from billing.selectors.calendar import subscription_cycle
+from billing.selectors.plans import plan_limits
+from marketplace.models import App, Organization, Person, StageName
+from marketplace.services.access import grant_issue, grant_limits_set, grant_revoke
+from marketplace.services.audit import audit_record
+
+TURNS_MAX = 120
+"""Periods that one call of ``subscription_turn`` may open: ten years of months."""
+
+TURN_BATCH_MAX = 1_000
+
+
+@transaction.atomic
+def subscription_start(
+    *, organization: Organization, plan: Plan, app: App, person: Person | None, now: datetime, stage: str = "release"
+) -> Subscription:
+    """Subscribe an app of the organization to a plan, and let it call within the plan's limits from now on.
+
+    The first period begins with the local day of ``now`` in the organization's time zone. Raises InvalidInput,
+    PlanNotOffered, AlreadySubscribed, Conflict (suspended, deleted).
+    """
+    plan = Plan.objects.select_for_update().select_related("api").get(id=plan.id)
+    app = App.objects.select_for_update().get(id=app.id)
+    _start_check(organization, plan, app, stage)
+    period, anchor_on = _first_period(plan, organization.time_zone, now)
+    subscription = Subscription(
+        organization=organization,
+        plan=plan,
+        api=plan.api,
+        app=app,
+        stage=stage,
+        started_at=now,
+        anchor_on=anchor_on,
+        time_zone=organization.time_zone,
+        current_period_start=period.start,
+        current_period_end=period.end,
+    )
+    subscription.grant = grant_issue(
+        app=app,
+        api=plan.api,
+        stage=stage,
+        limits=plan_limits(plan, time_zone=subscription.time_zone, period=_bounds(period)),
+        starts_at=now,
+        source=subscription.public_id,
+    )
+    try:
+        with transaction.atomic():
+            subscription.save()
+    except IntegrityError as error:
+        raise AlreadySubscribed(_("This app is subscribed to this API already. Change its plan instead.")) from error
+    BillingPeriod.objects.create(subscription=subscription, starts_at=period.start, ends_at=period.end)
+    _change_append(subscription, ChangeKind.START, now, person, to_plan=plan)
+    return subscription
+
+
+@transaction.atomic
+def subscription_change(
+    *, subscription: Subscription, plan: Plan, person: Person | None, now: datetime
+) -> Subscription:
+    """Move to another plan of the same API: its limits hold at once, its prices from the next whole hour.
+
+    The period's fees are split by time between the plans. Raises PlanNotOffered, Conflict (ended, another currency,
+    period length or API).
+    """
+    subscription = _live_lock(subscription)
+    before = subscription.plan
+    if before.id == plan.id:
+        return subscription
+    if plan.status != PlanStatus.PUBLISHED:
+        raise PlanNotOffered(_("This plan is not offered. Choose a published one."))
+    if plan.api_id != before.api_id or plan.currency != before.currency or plan.period_months != before.period_months:
+        raise Conflict(
+            _(
+                "Plans can be changed within one API, currency and length of period. Cancel, and subscribe anew instead."
+            ),
+            code="plan_not_comparable",
+        )
+    subscription.plan = plan
+    subscription.save(update_fields=["plan"])
+    _grant_rewrite(subscription)
+    _change_append(subscription, ChangeKind.PLAN, now, person, from_plan=before, to_plan=plan)
+    return subscription
+
+
+@transaction.atomic
+def subscription_cancel(*, subscription: Subscription, person: Person | None, now: datetime) -> Subscription:
+    """End it with the current period: until then everything goes on. Safe to repeat. Raises Conflict once it has ended."""
+    subscription = _live_lock(subscription)
+    if subscription.cancel_at_period_end:
+        return subscription
+    _status_advance(subscription, SubscriptionTrigger.CANCEL)
+    _grant_rewrite(subscription, ends_at=subscription.current_period_end)
+    _change_append(subscription, ChangeKind.CANCEL, now, person, from_plan=subscription.plan)
+    return subscription
+
+
+@transaction.atomic
+def subscription_resume(*, subscription: Subscription, person: Person | None, now: datetime) -> Subscription:
+    """Take a cancellation back before the period ends. Safe to repeat. Raises Conflict once it has ended."""
+    subscription = _live_lock(subscription)
+    if not subscription.cancel_at_period_end:
+        return subscription
+    if subscription.current_period_end <= now:
+        raise Conflict(_("Its last period is over. Subscribe anew."), code="subscription_ended")
+    _status_advance(subscription, SubscriptionTrigger.RESUME)
+    _grant_rewrite(subscription, ends_at=None)
+    _change_append(subscription, ChangeKind.RESUME, now, person, to_plan=subscription.plan)
+    return subscription
+
+
+@transaction.atomic
+def subscription_turn(*, subscription_id: UUID, now: datetime) -> int:
+    """Open the periods that have begun by ``now``, or end the subscription if it was to end. Returns how many turned.
+
+    Each turn writes the new bounds into the grant, so that a quota per period starts afresh. Safe to repeat.
+    """
+    subscription = Subscription.objects.select_for_update().select_related("plan__api", "grant").get(id=subscription_id)
+    turns = 0
+    while subscription.is_live and subscription.current_period_end <= now and turns < TURNS_MAX:
+        turns += 1
+        if subscription.cancel_at_period_end or _grant_is_gone(subscription):
+            _end(subscription)
+        else:
+            period_open(subscription=subscription)
+    if turns and subscription.is_live:
+        _grant_rewrite(subscription)
+    return turns
+
+
+def subscriptions_due(*, now: datetime, limit: int = TURN_BATCH_MAX) -> list[UUID]:
+    """Return the ids of live subscriptions whose period is over and which are not parked, the oldest first."""
+    due = Subscription.objects.filter(current_period_end__lte=now, is_parked=False)
+    live = due.exclude(status=SubscriptionStatus.ENDED).order_by("current_period_end", "id")
+    return list(live.values_list("id", flat=True)[:limit])
+
+
+def period_open(*, subscription: Subscription) -> BillingPeriod:
+    """Open the period after the current one and make it current. The caller holds the subscription's lock."""
+    period = subscription_cycle(subscription).containing(subscription.current_period_end)
+    subscription.current_period_start, subscription.current_period_end = period.start, period.end
+    subscription.save(update_fields=["current_period_start", "current_period_end"])
+    return BillingPeriod.objects.create(subscription=subscription, starts_at=period.start, ends_at=period.end)
+
+
+@transaction.atomic
+def subscription_park(*, subscription_id: UUID, reason: str) -> None:
+    """Withhold a subscription from automation until a person has looked: it is neither turned nor drafted."""
+    Subscription.objects.filter(id=subscription_id).update(is_parked=True, parked_reason=reason[:2_000])
+
+
+@transaction.atomic
+def subscription_unpark(*, subscription: Subscription, person: Person | None) -> Subscription:
+    """Let automation go on. Safe to repeat."""
+    subscription = Subscription.objects.select_for_update().get(id=subscription.id)
+    subscription.is_parked, subscription.parked_reason = False, ""
+    subscription.save(update_fields=["is_parked", "parked_reason"])
+    audit_record(
+        verb="subscription.unpark",
+        subject=subscription.public_id,
+        person=person,
+        organization=subscription.organization,
+    )
+    return subscription
+
+
+def _start_check(organization: Organization, plan: Plan, app: App, stage: str) -> None:
+    if plan.status != PlanStatus.PUBLISHED:
+        raise PlanNotOffered(_("This plan is not offered. Choose a published one."))
+    if app.organization_id != organization.id or app.deleted_at is not None:
+        raise InvalidInput(
+            _("Choose one of your apps."), faults=[Fault("/app", _("This is not an app of your organization."))]
+        )
+    if stage not in StageName.values:
+        faults = [Fault("/stage", _("Choose one of: %(stages)s.") % {"stages": ", ".join(StageName.values)})]
+        raise InvalidInput(_("There is no such stage."), faults=faults)
+    if organization.is_suspended:
+        raise Conflict(_("Your organization is suspended. Ask the operator."), code="organization_suspended")
+    if plan.api.is_suspended:
+        raise Conflict(_("This API is suspended at the moment."), code="api_suspended")
+    live = Subscription.objects.filter(app=app, api=plan.api, stage=stage).exclude(status=SubscriptionStatus.ENDED)
+    if live.exists():
+        raise AlreadySubscribed(_("This app is subscribed to this API already. Change its plan instead."))
+
+
+def _first_period(plan: Plan, time_zone: str, now: datetime) -> tuple[Period, object]:
+    """Return the first period, from the start of the local day on, and the anchor of all others."""
+    cycle = BillingCycle.started(now, time_zone, months=plan.period_months)
+    anchor_on = cycle.anchor_on
+    start = day_start(anchor_on, time_zone)
+    if plan.alignment == Alignment.CALENDAR:
+        anchor_on = anchor_on.replace(day=1)
+    end = BillingCycle(anchor_on, time_zone, plan.period_months).containing(start).end
+    return Period(start, end, time_zone), anchor_on
+
+
+def _bounds(period: Period) -> tuple[int, int]:
+    """Return a period's bounds in Unix seconds, as a quota carries them."""
+    epoch = datetime.fromtimestamp(0, zone_get("UTC"))
+    second = timedelta(seconds=1)
+    return (hour_floor(period.start) - epoch) // second, (hour_floor(period.end) - epoch) // second
+
+
+def _grant_rewrite(subscription: Subscription, *, ends_at: datetime | None | object = ...) -> None:
+    """Write the plan's limits, with the current period's bounds, into the grant (unless that has gone with its app)."""
+    grant = subscription.grant
+    if grant is None or _grant_is_gone(subscription):
+        return
+    period = Period(subscription.current_period_start, subscription.current_period_end, subscription.time_zone)
+    limits = plan_limits(subscription.plan, time_zone=subscription.time_zone, period=_bounds(period))
+    grant_limits_set(grant=grant, limits=limits, ends_at=ends_at)
+
+
+def _grant_is_gone(subscription: Subscription) -> bool:
+    """True when the grant was revoked by other means (its app was deleted): the subscription ends with its period."""
+    grant = subscription.grant
+    return grant is None or type(grant).objects.filter(id=grant.id, revoked_at__isnull=False).exists()
+
+
+def _end(subscription: Subscription) -> None:
+    subscription.ended_at = subscription.current_period_end
+    _status_advance(subscription, SubscriptionTrigger.END)
+    if subscription.grant is not None:
+        grant_revoke(grant=subscription.grant)
+    _change_append(subscription, ChangeKind.END, subscription.ended_at, None, from_plan=subscription.plan)
+
+
+def _status_advance(subscription: Subscription, trigger: SubscriptionTrigger) -> None:
+    subscription.status = advance(Status(subscription.status), trigger).value
+    subscription.save(update_fields=["status", "ended_at"])
+
+
+def _live_lock(subscription: Subscription) -> Subscription:
+    locked = Subscription.objects.select_for_update(of=("self",)).select_related("plan__api", "grant", "organization")
+    subscription = locked.get(id=subscription.id)
+    if not subscription.is_live:
+        raise Conflict(_("This subscription has ended. Subscribe anew."), code="subscription_ended")
+    return subscription
+
+
+def _change_append(
+    subscription: Subscription,
+    kind: ChangeKind,
+    at: datetime,
+    person: Person | None,
+    *,
+    from_plan: Plan | None = None,
+    to_plan: Plan | None = None,
+) -> None:
+    """Append the change and its trail. Two changes never share a moment: the order of plans depends on it."""
+    SubscriptionChange.objects.create(
+        subscription=subscription, kind=kind, at=at, from_plan=from_plan, to_plan=to_plan, person=person
+    )
+    audit_record(
+        verb=f"subscription.{kind}",
+        subject=subscription.public_id,
+        person=person,
+        organization=subscription.organization,
+        detail={"plan": subscription.plan.public_id},
+    )

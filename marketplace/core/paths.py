@@ -1,7 +1,8 @@
 """The grammar of path templates and base paths: parse, check, and tell when two templates would match the same calls.
 
-A template is ``/`` and segments; a segment is literal text or one ``{parameter}`` that fills it whole. Matching a call's
-path to a template is the gateway's work (gateway.core.routes).
+A template is ``/`` and segments. A segment is literal text, one ``{parameter}``, a pattern of both such as ``{name}.json``, or
+(only as the last) a tail ``{rest+}`` that takes the rest of the path. Matching a call's path to a template is the gateway's
+work (gateway.core.routes).
 """
 
 import re
@@ -13,8 +14,9 @@ SEGMENTS_MAX = 32
 RESERVED_FIRST_SEGMENTS = frozenset({"livez", "readyz", "metrics", "_tollgate", ".well-known"})
 """First segments that the gateway keeps for itself."""
 
-_LITERAL = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})+\Z")
-_PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.\-]{0,63})\}\Z")
+_LITERAL = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*\Z")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,63}\Z")
+_BRACES = re.compile(r"\{([^{}]*)\}")
 
 
 class MalformedPath(ValueError):
@@ -30,12 +32,15 @@ class PathTemplate:
     @property
     def parameters(self) -> tuple[str, ...]:
         """Names of the parameters, in their order."""
-        return tuple(segment[1:-1] for segment in self.segments if segment.startswith("{"))
+        return tuple(name.removesuffix("+") for segment in self.segments for name in _BRACES.findall(segment))
 
     @property
     def shape(self) -> tuple[str, ...]:
-        """The segments with every parameter as ``{}``: templates of one shape match the same paths."""
-        return tuple("{}" if segment.startswith("{") else segment for segment in self.segments)
+        """The segments with every parameter nameless: templates of one shape match the same paths."""
+        return tuple(
+            "{+}" if segment.endswith("+}") and segment.startswith("{") else _BRACES.sub("{}", segment)
+            for segment in self.segments
+        )
 
     def __str__(self) -> str:
         return "/" + "/".join(self.segments)
@@ -88,12 +93,19 @@ def _segment_check(segment: str, *, is_last: bool) -> None:
         return
     if segment in (".", ".."):
         raise MalformedPath("a path has no . or .. segment")
-    if "{" in segment or "}" in segment:
-        if not _PARAMETER.match(segment):
+    if segment == "*":
+        raise MalformedPath("write a tail as {rest+}, or a literal star as %2A")
+    names = _BRACES.findall(segment)
+    if names == [segment[1:-1]] and is_last:
+        names = [segment[1:-1].removesuffix("+")]
+    for name in names:
+        if not _NAME.match(name):
             raise MalformedPath(
-                f"{segment!r}: a parameter fills a whole segment and has a name of letters, digits, _ . and -, "
-                "such as /files/{name}"
+                f"{segment!r}: a parameter has a name of letters, digits, _ . and -, such as {{petId}}; "
+                "only the last segment can be a tail such as {rest+}"
             )
-        return
-    if not _LITERAL.match(segment):
+    literal = _BRACES.sub("", segment)
+    if "{" in literal or "}" in literal or "}{" in segment:
+        raise MalformedPath(f"{segment!r} has braces that do not pair, or two parameters with nothing between them")
+    if not _LITERAL.match(literal):
         raise MalformedPath(f"{segment!r} has a character that a path cannot have; percent-encode it")

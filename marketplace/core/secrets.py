@@ -6,6 +6,7 @@ initialisation vector is drawn inside the library, which offers no public way to
 """
 
 import string
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -47,22 +48,26 @@ class KeyRing:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read ``id:fernetkey,id:fernetkey``; the first is current. Raises KeyRingInvalid, which says which entry is wrong."""
-        entries = [entry.strip() for entry in text.split(",") if entry.strip()]
-        if not entries:
+        entries = [entry.strip().partition(":") for entry in text.split(",") if entry.strip()]
+        return cls.of([(key_id, key) for key_id, _, key in entries])
+
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[str, str]]) -> Self:
+        """Make a ring of (id, Fernet key) pairs; the first is current. Raises KeyRingInvalid."""
+        if not pairs:
             raise KeyRingInvalid(
                 "no key given; expected id:fernetkey, such as k1:<44 characters of Fernet.generate_key()>"
             )
-        if len(entries) > KEYS_MAX:
+        if len(pairs) > KEYS_MAX:
             raise KeyRingInvalid(f"more than {KEYS_MAX} keys; run rotate_secrets and drop the old ones")
         keys: dict[str, Fernet] = {}
-        for position, entry in enumerate(entries, start=1):
-            key_id, _, key = entry.partition(":")
+        for position, (key_id, key) in enumerate(pairs, start=1):
             if not key_id or len(key_id) > KEY_ID_LENGTH_MAX or not set(key_id) <= _KEY_ID:
                 raise KeyRingInvalid(f"entry {position}: the id must be 1 to {KEY_ID_LENGTH_MAX} of a-z A-Z 0-9 - _ .")
             if key_id in keys:
                 raise KeyRingInvalid(f"entry {position}: the id {key_id} occurs twice")
             keys[key_id] = _fernet(position, key)
-        return cls(current_id=next(iter(keys)), keys=keys)
+        return cls(current_id=pairs[0][0], keys=keys)
 
     def encrypt(self, secret: str) -> str:
         """Encrypt with the current key."""

@@ -1,0 +1,1 @@
+"""Template tags of the portal: components (ui), numbers and moments (formats), pictures (charts)."""

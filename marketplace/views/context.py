@@ -1,0 +1,66 @@
+"""What every page's frame needs: theme, organizations, areas, navigation. Read lazily: a public page asks for little."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from marketplace.models import Membership
+from marketplace.views import navigation
+
+THEME_COOKIE = "tollgate_theme"
+ORGANIZATION_COOKIE = "tollgate_organization"
+THEMES = ("system", "light", "dark")
+MEMBERSHIPS_SHOWN_MAX = 50
+
+
+def portal(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: ``portal`` with theme, area, organization, memberships, areas and navigation."""
+    return {"portal": SimpleLazyObject(lambda: _portal(request)), "theme": theme_get(request)}
+
+
+def theme_get(request: HttpRequest) -> str:
+    """The person's choice of light, dark, or the system's."""
+    theme = request.COOKIES.get(THEME_COOKIE, "system")
+    return theme if theme in THEMES else "system"
+
+
+def memberships_of(request: HttpRequest) -> list[Membership]:
+    """The person's memberships, read once a request."""
+    if not request.user.is_authenticated:
+        return []
+    if not hasattr(request, "portal_memberships"):
+        found = request.user.memberships.select_related("organization").order_by("organization__name")
+        request.portal_memberships = list(found[:MEMBERSHIPS_SHOWN_MAX])  # type: ignore[attr-defined]
+    return request.portal_memberships  # type: ignore[attr-defined]
+
+
+def membership_default(request: HttpRequest) -> Membership | None:
+    """The membership whose organization was used last, or the first."""
+    memberships = memberships_of(request)
+    last = request.COOKIES.get(ORGANIZATION_COOKIE, "")
+    return next((one for one in memberships if one.organization.slug == last), memberships[0] if memberships else None)
+
+
+def _portal(request: HttpRequest) -> dict[str, Any]:
+    area = getattr(request, "area", "")
+    membership = getattr(request, "membership", None) or membership_default(request)
+    slug = membership.organization.slug if membership else ""
+    role = membership.role if membership else ""
+    person = request.user
+
+    def may_see(key: str) -> bool:
+        if key in navigation.ORGANIZATION_AREAS:
+            return membership is not None
+        return bool(getattr(person, "is_platform_operator" if key == "operator" else "is_platform_finance", False))
+
+    return {
+        "area": area,
+        "membership": membership,
+        "organization": membership.organization if membership else None,
+        "memberships": memberships_of(request),
+        "areas": navigation.area_links(area=area, slug=slug, may_see=may_see),
+        "navigation": navigation.links_make(request, area=area, slug=slug, role=role) if area else [],
+        "gateway_url": settings.TOLLGATE.gateway_url,
+    }

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 
+from django.db.models import Q
+
 from billing.core.periods import BillingCycle, Period, hour_ceiling
 from billing.models import BillingPeriod, ChangeKind, Plan, Subscription, SubscriptionStatus
-
-END_OF_TIME = datetime.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +64,11 @@ def period_of_hour(
         if hour >= period.starts_at:
             return period
     return periods[0] if periods else None
+
+
+def hours_of_period(period: BillingPeriod) -> Q:
+    """Return the condition on ``hour`` for what a period bills: the last one of an ended subscription takes what follows."""
+    subscription = period.subscription
+    if not subscription.is_live and subscription.ended_at == period.ends_at:
+        return Q(hour__gte=period.starts_at)
+    return Q(hour__gte=period.starts_at, hour__lt=period.ends_at)

@@ -62,7 +62,7 @@ def meter_create(
     operations: Sequence[UUID] = (),
 ) -> Meter:
     """Say what counts for an Api. ``outcomes`` empty: those a quota charges. Raises InvalidInput, Conflict, LimitReached."""
-    Api.objects.select_for_update().get(id=api.id)
+    Api.objects.select_for_update(no_key=True).get(id=api.id)
     counted = list(outcomes) or charged_outcomes()
     faults = [] if name.strip() and len(name) <= NAME_CHARACTERS_MAX else [Fault("/name", _("Give it a short name."))]
     try:
@@ -109,7 +109,7 @@ def plan_create(
 
     Raises InvalidInput with every fault (prices point at ``/prices/<n>/…``), Conflict for a slug in use, LimitReached.
     """
-    Api.objects.select_for_update().get(id=api.id)
+    Api.objects.select_for_update(no_key=True).get(id=api.id)
     if api.plans.count() >= PLANS_PER_API_MAX:
         raise LimitReached(_("This API has as many plans as it can have. Retired ones count."))
     plan = Plan(api=api, slug=slugify(slug or name)[:60], name=name.strip(), currency=currency)
@@ -134,7 +134,7 @@ def plan_update(
 
     Raises InvalidInput with every fault; Conflict for a change that a published plan does not allow.
     """
-    plan = Plan.objects.select_for_update().select_related("api").get(id=plan.id)
+    plan = Plan.objects.select_for_update(of=("self",), no_key=True).select_related("api__provider").get(id=plan.id)
     is_draft = plan.status == PlanStatus.DRAFT
     if not is_draft and (prices is not None or not set(fields) <= _PLAN_FIELDS_PUBLISHED):
         raise Conflict(
@@ -181,7 +181,7 @@ def price_remove(*, price: Price, person: Person | None) -> None:
 @transaction.atomic
 def plan_publish(*, plan: Plan, person: Person | None, now: datetime) -> Plan:
     """Offer a plan: from now on its prices are frozen and it can be subscribed to. Safe to repeat. Raises Conflict."""
-    plan = Plan.objects.select_for_update().select_related("api").get(id=plan.id)
+    plan = Plan.objects.select_for_update(of=("self",), no_key=True).select_related("api__provider").get(id=plan.id)
     if plan.status == PlanStatus.PUBLISHED:
         return plan
     if plan.status == PlanStatus.RETIRED:
@@ -202,7 +202,9 @@ def price_supersede(
 
     Raises InvalidInput with every fault; Conflict when the price is no longer, or not yet, live.
     """
-    plan = Plan.objects.select_for_update().select_related("api").get(id=price.plan_id)
+    plan = (
+        Plan.objects.select_for_update(of=("self",), no_key=True).select_related("api__provider").get(id=price.plan_id)
+    )
     price = Price.objects.select_for_update().get(id=price.id)
     if price.published_at is None or price.effective_until is not None:
         raise Conflict(_("Only a price that is live can be superseded."), code="price_not_live")
@@ -226,7 +228,7 @@ def price_supersede(
 @transaction.atomic
 def plan_retire(*, plan: Plan, person: Person | None, now: datetime) -> Plan:
     """Stop offering a plan; whoever has it keeps it. A draft is simply retired. Safe to repeat."""
-    plan = Plan.objects.select_for_update().get(id=plan.id)
+    plan = Plan.objects.select_for_update(no_key=True).get(id=plan.id)
     if plan.status != PlanStatus.RETIRED:
         plan.status, plan.retired_at = PlanStatus.RETIRED, now
         plan.save(update_fields=["status", "retired_at"])
@@ -339,7 +341,7 @@ def _price_write(plan: Plan, draft: PriceDraft, spec: PriceSpec | None, *, posit
 
 
 def _draft_lock(plan: Plan) -> Plan:
-    plan = Plan.objects.select_for_update().select_related("api").get(id=plan.id)
+    plan = Plan.objects.select_for_update(of=("self",), no_key=True).select_related("api__provider").get(id=plan.id)
     if plan.status != PlanStatus.DRAFT:
         raise Conflict(_("A published price is never edited. Supersede it instead."), code="plan_frozen")
     return plan

@@ -44,7 +44,7 @@ def subscription_start(
     The first period begins with the local day of ``now`` in the organization's time zone. Raises InvalidInput,
     PlanNotOffered, AlreadySubscribed, Conflict (suspended, deleted).
     """
-    plan = Plan.objects.select_for_update().select_related("api").get(id=plan.id)
+    plan = Plan.objects.select_related("api").get(id=plan.id)
     app = App.objects.select_for_update().get(id=app.id)
     _start_check(organization, plan, app, stage)
     period, anchor_on = _first_period(plan, organization.time_zone, now)
@@ -139,7 +139,7 @@ def subscription_turn(*, subscription_id: UUID, now: datetime) -> int:
 
     Each turn writes the new bounds into the grant, so that a quota per period starts afresh. Safe to repeat.
     """
-    subscription = Subscription.objects.select_for_update().select_related("plan__api", "grant").get(id=subscription_id)
+    subscription = _lock(subscription_id)
     turns = 0
     while subscription.is_live and subscription.current_period_end <= now and turns < TURNS_MAX:
         turns += 1
@@ -255,11 +255,15 @@ def _status_advance(subscription: Subscription, trigger: SubscriptionTrigger) ->
 
 
 def _live_lock(subscription: Subscription) -> Subscription:
-    locked = Subscription.objects.select_for_update(of=("self",)).select_related("plan__api", "grant", "organization")
-    subscription = locked.get(id=subscription.id)
+    subscription = _lock(subscription.id)
     if not subscription.is_live:
         raise Conflict(_("This subscription has ended. Subscribe anew."), code="subscription_ended")
     return subscription
+
+
+def _lock(subscription_id: UUID) -> Subscription:
+    locked = Subscription.objects.select_for_update(of=("self",), no_key=True)
+    return locked.select_related("plan__api", "grant", "organization").get(id=subscription_id)
 
 
 def _change_append(
@@ -271,7 +275,7 @@ def _change_append(
     from_plan: Plan | None = None,
     to_plan: Plan | None = None,
 ) -> None:
-    """Append the change and its trail. Two changes never share a moment: the order of plans depends on it."""
+    """Append the change and its trail."""
     SubscriptionChange.objects.create(
         subscription=subscription, kind=kind, at=at, from_plan=from_plan, to_plan=to_plan, person=person
     )

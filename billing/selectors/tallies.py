@@ -1,0 +1,74 @@
+"""Show me what happened, as meters look at it: sums over marketplace's tallies per hour, operation and outcome. Reads only."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Sum
+
+from billing.core.aggregation import Tally, aggregate_hours
+from billing.core.meters import Measure, MeterSpec
+from billing.models import Meter
+from marketplace.models import UsageTally
+
+
+def tallies_by_grant(
+    *, grant_ids: Iterable[UUID], since: datetime | None = None, until: datetime | None = None
+) -> dict[UUID, list[Tally]]:
+    """Return the sums of each grant over the hours in [since, until), None being without end."""
+    rows = UsageTally.objects.filter(grant_id__in=list(grant_ids))
+    if since is not None:
+        rows = rows.filter(hour__gte=since)
+    if until is not None:
+        rows = rows.filter(hour__lt=until)
+    sums = rows.values("grant_id", "hour", "operation_id", "outcome").annotate(
+        calls_sum=Sum("calls"),
+        units_sum=Sum("units"),
+        request_sum=Sum("request_bytes"),
+        response_sum=Sum("response_bytes"),
+    )
+    by_grant: defaultdict[UUID, list[Tally]] = defaultdict(list)
+    for row in sums.iterator():
+        by_grant[row["grant_id"]].append(
+            Tally(
+                hour=row["hour"],
+                operation_id=str(row["operation_id"]) if row["operation_id"] else None,
+                outcome=row["outcome"],
+                calls=int(row["calls_sum"]),
+                units=int(row["units_sum"]),
+                request_bytes=int(row["request_sum"]),
+                response_bytes=int(row["response_sum"]),
+            )
+        )
+    return dict(by_grant)
+
+
+def meter_spec(meter: Meter) -> MeterSpec:
+    """Return the value that aggregation works with."""
+    return MeterSpec(
+        measure=Measure(meter.measure),
+        outcomes=tuple(meter.outcomes),
+        operations=frozenset(str(operation) for operation in meter.operations),
+    )
+
+
+def meter_hours(meters: Iterable[Meter], tallies: Iterable[Tally]) -> dict[tuple[UUID, datetime], int]:
+    """Return the quantity of each (meter, hour) that is not zero."""
+    listed = list(tallies)
+    return {
+        (meter.id, hour): quantity
+        for meter in meters
+        for hour, quantity in aggregate_hours(meter_spec(meter), listed).items()
+    }
+
+
+def hours_touched(*, received_since: datetime, grant_ids: Iterable[UUID] | None = None) -> dict[UUID, list[datetime]]:
+    """Return the hours of each grant for which tallies have arrived since a moment, however old the hours are."""
+    rows = UsageTally.objects.filter(segment__received_at__gte=received_since, grant_id__isnull=False)
+    if grant_ids is not None:
+        rows = rows.filter(grant_id__in=list(grant_ids))
+    touched: defaultdict[UUID, list[datetime]] = defaultdict(list)
+    for grant_id, hour in rows.values_list("grant_id", "hour").distinct().order_by("grant_id", "hour"):
+        touched[grant_id].append(hour)
+    return dict(touched)

@@ -5,3 +5,10 @@ from django.apps import AppConfig
 
 class GatewayConfig(AppConfig):
     name = "gateway"
+
+    def ready(self) -> None:
+        """Have the marketplace's outbox published to the gateways; it knows publishers, not the gateway."""
+        from gateway.services.publish import change_publish
+        from marketplace.services.changes import publisher_register
+
+        publisher_register(change_publish)

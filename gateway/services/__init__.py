@@ -1,0 +1,1 @@
+"""Writes of the gateway's Django side: publishing to Valkey. Enforcement itself is gateway/dataplane/."""

@@ -1,0 +1,18 @@
+"""Reads the live deployments as a snapshot, and the record of what was published. Never writes."""
+
+from typing import Any
+
+from gateway.models import SnapshotBuild
+from marketplace.models import Stage
+
+
+def live_definitions_list() -> list[dict[str, Any]]:
+    """The ApiDefinition dict of every live deployment of an Api that is not suspended, in a stable order."""
+    stages = Stage.objects.filter(live_deployment__isnull=False, api__is_suspended=False)
+    rows = stages.order_by("api__base_path", "name").values_list("live_deployment__definition", flat=True)
+    return list(rows)
+
+
+def snapshot_build_latest() -> SnapshotBuild | None:
+    """The last snapshot that was published, or None."""
+    return SnapshotBuild.objects.first()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gateway.core.http_head import RequestBlock
+    from gateway.core.signatures.content import BodyCheck
     from gateway.dataplane.directory import Entry, GrantEntry
     from gateway.dataplane.http1 import ClientConnection
     from gateway.dataplane.leases import Bucket
@@ -26,7 +27,8 @@ class Call:
     octets, -1 when chunked, 0 when none), ``body`` (bytes, only when it was held: a signed form, or a signed body with
     Content-MD5, on a route whose ``holds_form`` is set), ``received_at`` (Unix seconds, float), ``started``
     (time.monotonic()), ``request_id`` (16 bytes, UUIDv7), ``request_id_text`` (the same as upper-case UUID bytes).
-    Written by match: ``route``, ``forward_path``. By authenticate: ``entry`` (the app, its organization and credential).
+    Written by match: ``route``, ``forward_path``. By authenticate: ``entry`` (the app, its organization and credential),
+    ``body_check`` (what a streamed body must be: its pieces go through it before they are forwarded).
     By authorize: ``grant``. By limit and quota: ``taken`` (buckets whose unit this call holds), ``response_headers``.
     By forward: ``exchange``, ``upstream_head``, ``tries``, ``upstream_started``, ``upstream_ended`` (time.monotonic(); 0.0
     if never), ``status`` (answered status).
@@ -36,6 +38,7 @@ class Call:
     __slots__ = (
         "block",
         "body",
+        "body_check",
         "body_length",
         "client",
         "entry",
@@ -79,6 +82,7 @@ class Call:
     peer: str
     body_length: int
     body: bytes
+    body_check: BodyCheck | None
     received_at: float
     started: float
     request_id: bytes

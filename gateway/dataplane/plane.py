@@ -13,15 +13,17 @@ if TYPE_CHECKING:
     from gateway.dataplane.settings import Settings
     from gateway.dataplane.snapshot import Snapshot
     from gateway.dataplane.store import Store
+    from gateway.dataplane.subscriber import Subscriber
     from gateway.dataplane.upstream import Upstreams
 
 
 @dataclass(slots=True)
 class Plane:
-    """One worker's parts. ``snapshot`` is replaced whole when a new version is published; the rest lives as long as the worker."""
+    """One worker's parts. ``snapshot`` is replaced whole by each new version; the rest lives as long as the worker."""
 
     settings: Settings
     store: Store
+    subscriber: Subscriber
     directory: Directory
     leases: Leases
     journal: Journal

@@ -23,7 +23,13 @@ class SettingsInvalid(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that the data plane is told from outside. Binds are ``host:port``; times in seconds end in ``_s``."""
+    """All that the data plane is told from outside. Binds are ``host:port``; times in seconds end in ``_s``.
+
+    ``nonce_store_down``: what becomes of a signed call whose nonce cannot be checked: ``route`` refuses it on Apis that
+    demand a nonce and lets it pass elsewhere, ``deny`` refuses, ``allow`` lets pass. ``signature_variants``: also accept
+    what clients sign for repeated parameters (protocol section 1.3 rule 7). ``auth_failures_per_s``: failed
+    authentications of one address that a worker bears before it refuses it look-ups; 0 does not limit them.
+    """
 
     node: str
     var_dir: Path
@@ -48,6 +54,9 @@ class Settings:
     drain_s: float
     upstream_connections_max: int
     client_connections_max: int
+    nonce_store_down: str
+    signature_variants: bool
+    auth_failures_per_s: int
 
     @property
     def snapshot_path(self) -> Path:
@@ -94,6 +103,15 @@ def _integer(low: int, high: int) -> Callable[[str], int]:
         if not low <= value <= high:
             raise ValueError(f"expected a whole number from {low} to {high}")
         return value
+
+    return parse
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"expected one of {', '.join(allowed)}")
+        return text
 
     return parse
 
@@ -148,6 +166,9 @@ def settings_read(environ: Mapping[str, str]) -> Settings:
         drain_s=read("TOLLGATE_DRAIN_S", "30", seconds),
         upstream_connections_max=read("TOLLGATE_UPSTREAM_CONNECTIONS_MAX", "512", _integer(1, 65_000)),
         client_connections_max=read("TOLLGATE_CLIENT_CONNECTIONS_MAX", "20000", _integer(1, 1_000_000)),
+        nonce_store_down=read("TOLLGATE_NONCE_STORE_DOWN", "route", _choice("route", "deny", "allow")),
+        signature_variants=read("TOLLGATE_SIGNATURE_VARIANTS", "1", _flag),
+        auth_failures_per_s=read("TOLLGATE_AUTH_FAILURES_PER_S", "20", _integer(0, 1_000_000)),
     )
     if reader.faults:
         raise SettingsInvalid("\n".join(reader.faults))

@@ -51,10 +51,6 @@ class SignedHeaders:
         block = b"".join(name.replace(b"%", b"%%") + b":%b\n" for name in written)
         self.template = b"%b\n%b\n%b\n%b\n%b\n" + block
 
-    def covers(self, name: bytes) -> bool:
-        """True when the header ``name`` (lower case) is part of the string to sign by this list."""
-        return name in self.names
-
 
 @lru_cache(maxsize=HEADER_LISTS_CACHED)
 def signed_headers_parse(value: bytes) -> SignedHeaders:

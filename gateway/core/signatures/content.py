@@ -39,3 +39,32 @@ def content_digest(body: bytes) -> bytes:
 def content_matches(declared: bytes, body: bytes) -> bool:
     """True when Content-MD5 belongs to ``body``. For an empty body only EMPTY_MD5 does (protocol section 1.3)."""
     return declared == (content_digest(body) if body else EMPTY_MD5)
+
+
+class BodyCheck:
+    """Checks Content-MD5 of a body that streams. Its last piece is kept back until the whole is known to be right.
+
+    An upstream therefore never gets a complete body that is not the signed one, and nothing but one piece is held.
+    """
+
+    __slots__ = ("_declared", "_digest", "_held")
+
+    def __init__(self, declared: bytes) -> None:
+        self._declared = declared
+        self._digest = md5(usedforsecurity=False)
+        self._held = b""
+
+    def take(self, piece: bytes) -> bytes:
+        """Take in the next piece and return what may go on: the piece before it."""
+        self._digest.update(piece)
+        if not piece:
+            return b""
+        ready, self._held = self._held, piece
+        return ready
+
+    def finish(self) -> bytes | None:
+        """The piece that was kept back when the body is the signed one; None when it is not."""
+        if b64encode(self._digest.digest()) != self._declared:
+            return None
+        ready, self._held = self._held, b""
+        return ready

@@ -1,0 +1,66 @@
+"""What a worker remembers about failed authentications: how many, and from which addresses too many.
+
+An address that fails often is no longer given look-ups in Valkey, so that a flood of wrong keys costs nobody else anything.
+Credentials in the cache go on working from that address: neighbours behind one NAT are not locked out. Deciding what a
+failure is, is steps/authenticate.py's.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from gateway.core.gcra import MICROSECONDS, Pace, admit, pace
+from marketplace.contracts.limits import RateLimit
+
+ADDRESSES_MAX = 10_000
+"""Addresses whose failures are remembered; when there are more, those that have recovered are dropped, then all."""
+BURST_S = 10
+"""How many seconds' worth of failures an address may have at once."""
+
+
+class AuthWatch:
+    """Failures of one worker. ``failures``, ``throttled`` and ``nonces_unchecked`` count for the metrics."""
+
+    __slots__ = ("_pace", "_tat_us", "failures", "nonces_unchecked", "throttled")
+
+    def __init__(self, failures_per_s: int) -> None:
+        """``failures_per_s``: failures of one address that a worker bears, per second; 0 does not limit them."""
+        limit = RateLimit(calls=failures_per_s, period_s=1, burst=failures_per_s * BURST_S)
+        self._pace: Pace | None = pace(limit) if failures_per_s else None
+        self._tat_us: dict[str, int] = {}
+        self.failures = 0
+        self.throttled = 0
+        self.nonces_unchecked = 0
+
+    def failed(self, peer: str, now: float) -> None:
+        """Note a failed authentication of ``peer`` at ``now`` (Unix seconds)."""
+        self.failures += 1
+        if self._pace is None:
+            return
+        now_us = int(now * MICROSECONDS)
+        peer = _network(peer)
+        if peer not in self._tat_us and len(self._tat_us) >= ADDRESSES_MAX:
+            self._forget(now_us)
+        tat_us = self._tat_us.get(peer, 0)
+        self._tat_us[peer] = admit(tat_us=tat_us, now_us=now_us, wanted=1, pace=self._pace).tat_us
+
+    def wait_s(self, peer: str, now: float) -> int:
+        """0 when ``peer`` may have another look-up; else after how many whole seconds it may, and the refusal is counted."""
+        tat_us = self._tat_us.get(_network(peer)) if self._tat_us else None
+        if tat_us is None or self._pace is None:
+            return 0
+        verdict = admit(tat_us=tat_us, now_us=int(now * MICROSECONDS), wanted=1, pace=self._pace)
+        if verdict.admitted:
+            return 0
+        self.throttled += 1
+        return -(-verdict.retry_after_us // MICROSECONDS)
+
+    def _forget(self, now_us: int) -> None:
+        self._tat_us = {peer: tat_us for peer, tat_us in self._tat_us.items() if tat_us > now_us}
+        if len(self._tat_us) >= ADDRESSES_MAX:
+            self._tat_us.clear()
+
+
+def _network(peer: str) -> str:
+    """An IPv4 address as it is; of an IPv6 address the /64 that one customer has."""
+    return ip_address(peer.partition("%")[0]).packed[:8].hex() if ":" in peer else peer

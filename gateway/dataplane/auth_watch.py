@@ -8,9 +8,13 @@ failure is, is steps/authenticate.py's.
 from __future__ import annotations
 
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from gateway.core.gcra import MICROSECONDS, Pace, admit, pace
 from marketplace.contracts.limits import RateLimit
+
+if TYPE_CHECKING:
+    from gateway.dataplane.plane import Plane
 
 ADDRESSES_MAX = 10_000
 """Addresses whose failures are remembered; when there are more, those that have recovered are dropped, then all."""
@@ -59,6 +63,13 @@ class AuthWatch:
         self._tat_us = {peer: tat_us for peer, tat_us in self._tat_us.items() if tat_us > now_us}
         if len(self._tat_us) >= ADDRESSES_MAX:
             self._tat_us.clear()
+
+
+def watch_of(plane: Plane) -> AuthWatch:
+    """The worker's one AuthWatch: all routes and all snapshots share it."""
+    if plane.auth_watch is None:
+        plane.auth_watch = AuthWatch(plane.settings.auth_failures_per_s)
+    return plane.auth_watch
 
 
 def _network(peer: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gateway.dataplane.auth_watch import AuthWatch
     from gateway.dataplane.directory import Directory
     from gateway.dataplane.journal import Journal
     from gateway.dataplane.leases import Leases
@@ -31,3 +32,5 @@ class Plane:
     upstreams: Upstreams
     snapshot: Snapshot
     draining: bool = False
+    auth_watch: AuthWatch | None = None
+    """Made by the first route that authenticates (auth_watch.watch_of)."""

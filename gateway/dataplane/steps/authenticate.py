@@ -14,6 +14,7 @@ from gateway.core.rejections import Rejection
 from gateway.core.signatures.canonical import SignatureFault, pairs_decode
 from gateway.core.signatures.content import EMPTY_MD5, BodyCheck, Freshness, content_matches, timestamp_judge
 from gateway.core.signatures.verify import METHOD_DEFAULT, METHODS, SigningKey, mismatch_detail, request_mismatch
+from gateway.dataplane.auth_watch import watch_of
 from gateway.dataplane.resp import StoreDown
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class _Authenticate:
         self._code_places = route.policies.app_code
         self._methods = {name.encode() for name in route.policies.signature_methods} & METHODS.keys()
         self._directory = plane.directory
-        self._watch = plane.auth_watch
+        self._watch = watch_of(plane)
         self._variants = plane.settings.signature_variants
 
     def __call__(self, call: Call) -> _Pending | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.core.rejections import Rejection
 from gateway.core.signatures.canonical import signed_headers_parse
 from gateway.core.signatures.content import TIMESTAMP_WINDOW_MS
+from gateway.dataplane.auth_watch import watch_of
 from gateway.dataplane.resp import StoreDown, StoreFault
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class _Replay:
         self._is_required = is_required
         self._is_open = mode == "allow" or (mode == "route" and not is_required)
         self._send = plane.store.send
-        self._watch = plane.auth_watch
+        self._watch = watch_of(plane)
 
     def __call__(self, call: Call) -> Coroutine[Any, Any, None] | None:
         entry = call.entry

@@ -22,6 +22,7 @@ from gateway.core.signatures.canonical import (
 from gateway.core.signatures.content import (
     EMPTY_MD5,
     TIMESTAMP_WINDOW_MS,
+    BodyCheck,
     Freshness,
     content_digest,
     content_matches,
@@ -205,3 +206,18 @@ def test_content_md5_of_nothing_belongs_to_an_empty_body_only() -> None:
     assert content_matches(EMPTY_MD5, b"")
     assert not content_matches(EMPTY_MD5, b"x")
     assert not content_matches(content_digest(b"x"), b"")
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.binary(max_size=6), min_size=1, max_size=6), st.binary(min_size=1, max_size=3))
+def test_a_streamed_body_goes_on_whole_when_right_and_never_whole_when_wrong(pieces: list[bytes], more: bytes) -> None:
+    body = b"".join(pieces)
+
+    def streamed(check: BodyCheck) -> list[bytes | None]:
+        last = len(pieces) - 1
+        return [check.pass_on(piece, is_last=position == last) for position, piece in enumerate(pieces)]
+
+    assert b"".join(piece or b"" for piece in streamed(BodyCheck(content_digest(body)))) == body
+    passed = streamed(BodyCheck(content_digest(body + more)))
+    assert passed[-1] is None
+    assert not body or b"".join(piece or b"" for piece in passed) != body

@@ -1,0 +1,280 @@
+"""Leases: all buckets of one worker, what a finished call uses up, and the clockwork that returns what is not needed.
+
+Buckets are found by stable ids (grant and window; dimension and ids), never by a configuration version, so every worker and node counts in
+the same place. One window of a quota: quota_bucket.py. One rate: rate_bucket.py. What a dead worker held is returned by recovery.py, which
+reads the list of counters that is kept here beside the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gateway.dataplane.lease_scripts import GENERATION_KEY, JOIN_KEY, LOW_CHANNEL, QUOTA_LEAVE
+from gateway.dataplane.quota_bucket import REFUSED, TAKEN, WAIT, QuotaBucket, QuotaHandle
+from gateway.dataplane.rate_bucket import RateBucket
+from gateway.dataplane.resp import StoreDown, StoreFault
+from gateway.dataplane.usage import units_of
+
+if TYPE_CHECKING:
+    from gateway.core.windows import Window
+    from gateway.dataplane.call import Call
+    from gateway.dataplane.directory import GrantEntry
+    from gateway.dataplane.journal import Journal
+    from gateway.dataplane.store import Store
+    from gateway.dataplane.subscriber import Subscriber
+    from marketplace.contracts.limits import RateLimit
+
+__all__ = ["REFUSED", "TAKEN", "WAIT", "Bucket", "Leases", "StoreDown", "quota_key"]
+
+Bucket = QuotaBucket | RateBucket
+
+TICK_S = 0.5
+IDLE_RETURN_S = 3.0
+"""Units that were not touched for this long go back to the counter."""
+REPORT_S = 10.0
+"""A bucket that holds units tells the counter at least this often how many of them are charged: recovery reads so much journal."""
+TICK_BUCKETS = 200
+"""Buckets looked at before the calls get a turn again."""
+LIST_NAME = "leases"
+LIST_SLACK = 10_000
+"""The list of counters beside the journal is rewritten when it has this many lines more than there are buckets."""
+
+
+def quota_key(grant_hex: str, kind: str, starts_at: int) -> str:
+    """The Valkey key of a quota counter. The hash tag keeps all counters of a grant together."""
+    return f"tg:q:{{{grant_hex}}}:{kind}:{starts_at}"
+
+
+class Leases:
+    """The buckets of one worker. Counters are for the metrics; ``round_trips`` are all leases and reports."""
+
+    def __init__(self, store: Store, journal: Journal) -> None:
+        self.store = store
+        self.journal = journal
+        self.owner = journal.boot.hex
+        self.generation = b""
+        self.round_trips = 0
+        self.denied_without_store = self.allowed_without_store = 0
+        self.is_rebuilding = False
+        self._quotas: weakref.WeakValueDictionary[str, QuotaHandle] = weakref.WeakValueDictionary()
+        self._rates: weakref.WeakValueDictionary[str, RateBucket] = weakref.WeakValueDictionary()
+        self._active: dict[str, QuotaBucket] = {}
+        self._list: int | None = None
+        self._list_lines = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._clockwork: asyncio.Task[None] | None = None
+        self._joined_at: int | None = None
+
+    async def start(self, subscriber: Subscriber | None = None) -> None:
+        """Begin the clockwork. The journal must have started; the subscriber may start later. Never raises StoreDown."""
+        self._list = os.open(self._list_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        if subscriber is not None:
+            subscriber.listen(LOW_CHANNEL, self._low_heard)
+        self.store.on_up.append(self._generation_check_soon)
+        await self._generation_check()
+        self._clockwork = asyncio.get_running_loop().create_task(self._run_clockwork())
+
+    @property
+    def _list_path(self) -> Path:
+        return self.journal.folder / LIST_NAME
+
+    # Finding buckets.
+
+    def quota(self, grant: GrantEntry) -> QuotaHandle | None:
+        """The grant's quota, the same object for all its credentials, with the limits of ``grant`` in force; None without one."""
+        if grant.limits.quota is None:
+            return None
+        handle = self._quotas.get(grant.id)
+        if handle is None:
+            handle = self._quotas[grant.id] = QuotaHandle(self, grant.id_bytes.hex(), grant.limits)
+        else:
+            handle.change(grant.limits)
+        return handle
+
+    def bucket(self, handle: QuotaHandle, window: Window) -> QuotaBucket:
+        """The bucket of one window: the one that holds units already, or a new one."""
+        key = quota_key(handle.grant_hex, window.kind, window.starts_at)
+        found = self._active.get(key)
+        if found is None:
+            return QuotaBucket(self, key, window, handle.limit)
+        found.ends_at = window.ends_at
+        return found
+
+    def rate(self, key: str, limit: RateLimit) -> RateBucket:
+        """The bucket of one rate limit; ``key`` names the dimension and its ids, such as ``{<api>:<app>}:app``."""
+        bucket = self._rates.get(key)
+        if bucket is None:
+            bucket = self._rates[key] = RateBucket(self, f"tg:r:{key}", limit)
+        else:
+            bucket.limit_changed(limit)
+        return bucket
+
+    # What a call uses up.
+
+    def settle(self, call: Call) -> int:
+        """Spend or return what the call took, by its outcome; once, after its event was given to the journal. Returns its units.
+
+        Quota units are spent by outcomes that the plan charges for. Rate emissions are spent by every call that was not refused.
+        """
+        taken = call.taken
+        units = call.units = units_of(call.outcome, call.taken)
+        if type(taken) is not list:
+            return units
+        call.taken = tuple(taken)  # type: ignore[assignment]  # marks it settled; the journal still reads the window
+        is_refused = call.outcome.startswith("rejected")
+        for bucket in taken:
+            if is_refused if bucket.window_code == 0 else units == 0:
+                bucket.give_back()
+            else:
+                bucket.charge()
+        return units
+
+    # Asking the counters.
+
+    def refill_start(self, bucket: Bucket) -> None:
+        """Ask for more units in the background; the answer is in ``bucket.refill`` while it is under way."""
+        task: asyncio.Task[int] = asyncio.get_running_loop().create_task(bucket.lease())
+        bucket.refill = task
+
+        def done(finished: asyncio.Task[int]) -> None:
+            bucket.refill = None
+            if not finished.cancelled():
+                finished.exception()  # who waits for it has seen it; a prefetch that failed is asked for again
+
+        task.add_done_callback(done)
+
+    def activate(self, bucket: QuotaBucket) -> None:
+        """Remember that this bucket holds units, on disk first, so that recovery finds its counter if this worker dies."""
+        if bucket.is_listed:
+            return
+        bucket.is_listed = True
+        self._active[bucket.key] = bucket
+        if self._list is not None:
+            os.write(self._list, _list_line(bucket))
+            self._list_lines += 1
+
+    def _spawn(self, coroutine: Any) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _report(self, bucket: QuotaBucket) -> None:
+        if bucket.refill is not None:  # it tells the totals too; a second request beside it would disown what it brings
+            return
+        try:
+            await bucket.report()
+        except StoreDown:
+            return  # its totals are told again at the next tick
+
+    def _low_heard(self, message: bytes) -> None:
+        """Somebody needs units of this counter: give back the ones that nobody here has asked for yet."""
+        bucket = self._active.get(message.decode("utf-8", "replace"))
+        if bucket is not None and bucket.waiting == 0 and bucket.refill is None and bucket.reported_held > 0:
+            bucket.release()
+            self._spawn(self._report(bucket))
+
+    # The clockwork.
+
+    async def _run_clockwork(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            await self._generation_check()
+            names = list(self._active)
+            for start in range(0, len(names), TICK_BUCKETS):
+                reports = [self._report(bucket) for bucket in self._due(names[start : start + TICK_BUCKETS])]
+                await asyncio.gather(*reports)
+                await asyncio.sleep(0)
+            if self._list_lines > len(self._active) + LIST_SLACK:
+                self._list_rewrite()
+
+    def _due(self, names: list[str]) -> list[QuotaBucket]:
+        """The buckets whose counter must hear from us now; those that hold nothing any more are forgotten."""
+        now, wall = time.monotonic(), time.time()
+        due = []
+        for key in names:
+            bucket = self._active[key]
+            bucket.roll()
+            is_over = wall >= bucket.ends_at
+            if bucket.free and bucket.refill is None and (is_over or wall - bucket.taken_at > IDLE_RETURN_S):
+                bucket.release()
+            held = bucket.held
+            if held == 0 and bucket.reported_held == 0:
+                if is_over:
+                    del self._active[key]
+                continue
+            if held != bucket.reported_held and (held == 0 or bucket.free == 0) or now - bucket.reported_at > REPORT_S:
+                due.append(bucket)
+        return due
+
+    def _list_rewrite(self) -> None:
+        """Drop lines of windows that are over from the list of counters."""
+        scratch = self._list_path.with_suffix(".new")
+        scratch.write_bytes(b"".join(_list_line(bucket) for bucket in self._active.values()))
+        os.replace(scratch, self._list_path)
+        if self._list is not None:
+            os.close(self._list)
+        self._list = os.open(self._list_path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        self._list_lines = len(self._active)
+
+    # Loss of the counters.
+
+    def generation_lost(self) -> None:
+        """A counter said that its generation is another one: look now, not at the next tick."""
+        self._generation_check_soon()
+
+    def _generation_check_soon(self) -> None:
+        self._spawn(self._generation_check())
+
+    async def _generation_check(self) -> None:
+        """Notice that Valkey lost the counters, and take part in rebuilding them (recovery.py does it)."""
+        try:
+            generation = await self.store.call("GET", GENERATION_KEY)
+            if generation == self.generation and generation is not None:
+                return
+            if generation is None:
+                self.is_rebuilding = True
+                await self._join()
+                return
+        except (StoreDown, StoreFault):
+            return
+        if self._joined_at is None and self.generation:  # the whole rebuild happened behind our back
+            for bucket in self._active.values():
+                bucket.rebase(keep=bucket.charged - bucket.reported_charged)
+        self.generation = generation
+        self.is_rebuilding = False
+        self._joined_at = None
+
+    async def _join(self) -> None:
+        """Say from which segment on our units are not in the rebuilt base: from the open one."""
+        if self._joined_at is None:
+            self.journal.seal()  # what is charged so far is in segments before the next one, and so in the base
+            for bucket in self._active.values():
+                bucket.rebase(keep=0)
+            self._joined_at = self.journal.sequence
+        await self.store.call("HSETNX", JOIN_KEY, self.owner, self._joined_at)
+
+    async def drain(self) -> None:
+        """Give everything back. Call it when no call is under way and the journal is closed. Never raises."""
+        if self._clockwork is not None:
+            self._clockwork.cancel()
+        leaves = []
+        for bucket in self._active.values():
+            bucket.roll()
+            leaves.append(self.store.script(QUOTA_LEAVE, (bucket.key,), (self.owner, bucket.charged)))
+        answers = await asyncio.gather(*leaves, return_exceptions=True)
+        if self._list is not None:
+            os.close(self._list)
+            self._list = None
+        if not any(isinstance(answer, BaseException) for answer in answers):
+            self._list_path.unlink(missing_ok=True)
+
+
+def _list_line(bucket: QuotaBucket) -> bytes:
+    window = bucket.window
+    return json.dumps([bucket.key, bucket.window_code, window.starts_at, window.ends_at]).encode() + b"\n"

@@ -86,6 +86,12 @@ VARIABLES = (
         "Tollgate <no-reply@portal.example>",
         "Tollgate <no-reply@tollgate.example>",
     ),
+    Variable(
+        "TOLLGATE_SELLER",
+        "who issues invoices, as JSON: name, address, country, tax_id, email, payment (a list of label and value)",
+        '{"name": "Example GmbH", "address": "Street 1\\n10115 Berlin", "payment": [["IBAN", "DE89370400440532013000"]]}',
+        '{"name": "Tollgate"}',
+    ),
     Variable("TOLLGATE_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", "INFO", "INFO"),
 )
 _BY_NAME = {variable.name: variable for variable in VARIABLES}
@@ -118,6 +124,7 @@ class Settings:
     journal_fsync: bool
     email: dict[str, Any]
     email_from: str
+    seller: dict[str, Any]
     log_level: str
 
     @property
@@ -163,6 +170,7 @@ def settings_read() -> Settings:
         "journal_fsync": env.bool("TOLLGATE_JOURNAL_FSYNC", False),
         "email": env.dj_email_url("EMAIL_URL", "dummy:"),
         "email_from": env.str("EMAIL_FROM", "Tollgate <no-reply@tollgate.example>"),
+        "seller": env.json("TOLLGATE_SELLER", '{"name": "Tollgate"}', validate=_is_seller),
         "log_level": env.str(
             "TOLLGATE_LOG_LEVEL", "INFO", validate=validate.OneOf(("DEBUG", "INFO", "WARNING", "ERROR"))
         ),

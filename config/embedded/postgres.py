@@ -152,6 +152,14 @@ class Postgres:
             else:
                 return
 
+    def is_answering(self) -> bool:
+        """Whether a connection succeeds now."""
+        try:
+            psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
     def database_ensure(self, name: str) -> None:
         """Create the database unless it exists."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:

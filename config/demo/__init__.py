@@ -1,0 +1,1 @@
+"""The demo's offer and people, made through the same services as everything real."""

@@ -170,7 +170,7 @@ def settings_read() -> Settings:
         "journal_fsync": env.bool("TOLLGATE_JOURNAL_FSYNC", False),
         "email": env.dj_email_url("EMAIL_URL", "dummy:"),
         "email_from": env.str("EMAIL_FROM", "Tollgate <no-reply@tollgate.example>"),
-        "seller": env.json("TOLLGATE_SELLER", '{"name": "Tollgate"}', validate=_is_seller),
+        "seller": env.json("TOLLGATE_SELLER", {"name": "Tollgate"}, validate=_is_seller),
         "log_level": env.str(
             "TOLLGATE_LOG_LEVEL", "INFO", validate=validate.OneOf(("DEBUG", "INFO", "WARNING", "ERROR"))
         ),
@@ -248,6 +248,21 @@ def _is_bind(value: str) -> None:
     host, _, port = value.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise ValidationError("Must be address:port with a port from 1 to 65535.")
+
+
+def _is_seller(value: Any) -> None:
+    texts = ("name", "address", "country", "tax_id", "email")
+    if not isinstance(value, dict) or not value.get("name") or not set(value) <= {*texts, "payment"}:
+        raise ValidationError(
+            "Must be a JSON object with a name, and at most address, country, tax_id, email, payment."
+        )
+    if not all(isinstance(value.get(name, ""), str) for name in texts):
+        raise ValidationError("Each part of the seller but payment must be text.")
+    pairs = value.get("payment", [])
+    if not isinstance(pairs, list) or not all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair) for pair in pairs
+    ):
+        raise ValidationError("payment must be a list of [label, value].")
 
 
 def _url_check(schemes: tuple[str, ...], what: str) -> Callable[[str], None]:

@@ -128,6 +128,7 @@ class InvoiceLine(Entity):
     grant_id = models.UUIDField(null=True, help_text="whose calls these are; a plain id, as in UsageTally")
     period_start = models.DateTimeField()
     period_end = models.DateTimeField()
+    group = models.CharField(max_length=200, help_text="the heading it stands under: Api and plan, as named then")
     description = models.CharField(max_length=300)
     quantity = models.DecimalField(max_digits=24, decimal_places=6)
     unit_price = models.CharField(max_length=120, blank=True, help_text="as printed; empty when tiers explain it")

@@ -55,6 +55,7 @@ class ProviderStatementLine(Entity):
     position = models.PositiveIntegerField()
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="+")
     api = models.ForeignKey(Api, on_delete=models.PROTECT, related_name="+")
+    api_name = models.CharField(max_length=80, help_text="as named when the line was computed")
     is_reversal = models.BooleanField(default=False)
     gross_minor = models.BigIntegerField()
     commission_minor = models.BigIntegerField()

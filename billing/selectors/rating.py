@@ -13,7 +13,6 @@ from django.db.models import Q, Sum
 from django.utils.translation import gettext as _
 
 from billing.core.commission import Split, commission_split
-from billing.core.periods import Period
 from billing.core.rating import RatedLine, rate, rate_late
 from billing.models import BillingPeriod, Invoice, InvoiceStatus, LateUsage, LineKind, Price, Subscription
 from billing.selectors.calendar import Phase, hours_of_period, period_of_hour, period_value, subscription_phases
@@ -33,16 +32,20 @@ class LineDraft:
     split: Split
 
     @property
+    def group(self) -> str:
+        """The heading that the line stands under."""
+        return f"{self.subscription.api.name}, {self.phase.plan.name}"
+
+    @property
     def description(self) -> str:
         """What the line says, in the active language."""
-        values = {"api": self.subscription.api.name, "plan": self.phase.plan.name, "price": self.rated.name}
         if self.kind == LineKind.LATE_USAGE:
-            return _("%(api)s, %(plan)s: %(price)s (late usage of an earlier period)") % values
-        return _("%(api)s, %(plan)s: %(price)s") % values
+            return _("%(price)s (late usage of an earlier period)") % {"price": self.rated.name}
+        return self.rated.name
 
 
-def period_rate(
-    *, subscription: Subscription, period: Period, quantities: Mapping[int, Mapping[str, int]], phases: Sequence[Phase]
+def phases_rate(
+    *, subscription: Subscription, phases: Sequence[Phase], quantities: Mapping[int, Mapping[str, int]]
 ) -> list[LineDraft]:
     """Rate every phase of a period. ``quantities``: for the place of each phase, the meter's id as text to its units."""
     lines = []
@@ -65,10 +68,9 @@ def period_rate(
 def period_lines(*, period: BillingPeriod) -> list[LineDraft]:
     """Rate a billing period from its usage records. A line of zero usage that costs nothing is left out."""
     subscription = period.subscription
-    value = period_value(subscription, period)
-    phases = subscription_phases(subscription, value)
+    phases = subscription_phases(subscription, period_value(subscription, period))
     quantities = phase_quantities(subscription=subscription, period=period, phases=phases)
-    lines = period_rate(subscription=subscription, period=value, quantities=quantities, phases=phases)
+    lines = phases_rate(subscription=subscription, phases=phases, quantities=quantities)
     return [line for line in lines if line.rated.amount_minor or (line.price.meter_id and line.rated.quantity)]
 
 

@@ -1,0 +1,89 @@
+"""Close billing periods by hand, for demos, tests and repairs: rebuild usage and draft invoices. Beat does it otherwise."""
+
+import json
+import time
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from celery import current_app
+from django.core.cache import cache
+from django.core.management.base import BaseCommand, CommandError
+
+from billing.models import Subscription
+from billing.services.closing import period_close, report_dict
+from billing.tasks import close_options, report_key
+from marketplace.core.ids import MalformedId
+
+WAIT_S = 120
+POLL_S = 0.1
+
+
+class Command(BaseCommand):
+    """``period_close --month 2026-10 --now``"""
+
+    help = (
+        "Draft the invoices of billing periods, even of running ones. By default a Celery worker does it; "
+        "nothing is issued, and no subscription moves to its next period early."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--month", help="periods that begin in this month of each subscription's zone: 2026-10")
+        parser.add_argument("--subscription", help="only this one (sub_…); alone: its current period")
+        parser.add_argument(
+            "--as-of", help="take this moment for now: periods that have ended by it (2026-11-01T02:00Z)"
+        )
+        parser.add_argument("--now", action="store_true", help="wait for the worker and print what it drafted")
+        parser.add_argument("--inline", action="store_true", help="do it in this process, without a worker")
+        parser.add_argument("--json", action="store_true", help="print JSON")
+
+    def handle(self, *args: Any, **given: Any) -> None:
+        options = self._options(given)
+        if given["inline"]:
+            self._print(report_dict(period_close(**close_options(options))), given["json"])
+            return
+        job = uuid4().hex
+        current_app.send_task("billing.tasks.period_close", args=[job, options], expires=3600)
+        if not given["now"]:
+            self.stdout.write("A worker has been asked to close the periods.")
+            return
+        self._print(self._wait(job), given["json"])
+
+    def _options(self, given: dict[str, Any]) -> dict[str, str]:
+        options = {}
+        try:
+            if given["month"]:
+                options["month"] = datetime.strptime(given["month"], "%Y-%m").date().isoformat()
+            if given["as_of"]:
+                moment = datetime.fromisoformat(given["as_of"])
+                options["as_of"] = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+            if given["subscription"]:
+                options["subscription"] = str(Subscription.id_from_public(given["subscription"]))
+        except (ValueError, MalformedId) as problem:
+            raise CommandError(f"{problem}. Write --month 2026-10, --as-of 2026-11-01T02:00Z, --subscription sub_…")
+        wanted = options.get("subscription")
+        if wanted and not Subscription.objects.filter(id=wanted).exists():
+            raise CommandError("There is no such subscription.")
+        return options
+
+    def _wait(self, job: str) -> list[dict[str, Any]]:
+        deadline = time.monotonic() + WAIT_S
+        while time.monotonic() < deadline:
+            report = cache.get(report_key(job))
+            if report is not None:
+                if "fault" in report:
+                    raise CommandError(f"The worker failed: {report['fault']}")
+                return list(report["closed"])
+            time.sleep(POLL_S)
+        raise CommandError(f"No worker answered within {WAIT_S} s. Is one running? Without: --inline")
+
+    def _print(self, closed: list[dict[str, Any]], as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps(closed, indent=2))
+            return
+        for row in closed:
+            period = f"{row['period_start'][:10]} to {row['period_end'][:10]}"
+            outcome = row["fault"] or f"{row['invoice'] or 'nothing due'} {row['total']} {row['currency']}"
+            self.stdout.write(f"{period}: {outcome}")
+        self.stdout.write(f"{len(closed)} closed, {sum(bool(row['invoice']) for row in closed)} drafts.")

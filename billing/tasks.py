@@ -1,0 +1,97 @@
+"""It is time: each task calls one service. All are safe to repeat and to run twice at once. When they run: config.celery."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from celery import shared_task
+from django.core.cache import cache
+from django.utils import timezone
+
+from billing.core.periods import month_shift
+from billing.selectors.earnings import providers_due
+from billing.services import closing, dispatch, ledger, statements, usage
+from billing.services.locks import work_lock
+
+REBUILD_OVERLAP = timedelta(minutes=20)
+"""How far back arrived segments are looked at again: a multiple of the interval, since segments commit out of order."""
+
+REPORT_KEPT_S = 600
+
+
+@shared_task(name="billing.tasks.usage_rebuild")
+def usage_rebuild() -> None:
+    """Rebuild the hours for which tallies arrived lately."""
+    with work_lock("usage_rebuild") as is_ours:
+        if is_ours:
+            usage.usage_rebuild_arrived(now=timezone.now(), overlap=REBUILD_OVERLAP)
+
+
+@shared_task(name="billing.tasks.periods_turn")
+def periods_turn() -> None:
+    """Open new billing periods, end what was to end."""
+    with work_lock("periods_turn") as is_ours:
+        if is_ours:
+            closing.periods_turn(now=timezone.now())
+
+
+@shared_task(name="billing.tasks.invoices_draft")
+def invoices_draft() -> None:
+    """Draft what is due."""
+    closing.invoices_draft_due(now=timezone.now())
+
+
+@shared_task(name="billing.tasks.invoice_send")
+def invoice_send(invoice_id: str) -> None:
+    """Send one invoice right after its issue."""
+    dispatch.invoice_send(invoice_id=UUID(invoice_id), now=timezone.now())
+
+
+@shared_task(name="billing.tasks.invoices_send")
+def invoices_send() -> None:
+    """Send what was issued and not sent."""
+    dispatch.invoices_send(now=timezone.now())
+
+
+@shared_task(name="billing.tasks.statements_compute")
+def statements_compute() -> None:
+    """Compute the draft statements of this month and the one before."""
+    today = timezone.now().date()
+    for month in (month_shift(today.replace(day=1), -1), today):
+        statements.statements_compute(month=month, now=timezone.now(), providers=providers_due(period_of=month))
+
+
+@shared_task(name="billing.tasks.ledger_audit")
+def ledger_audit() -> None:
+    """Sum the books by another road. A fault fails the task, so that it is seen."""
+    wrong = ledger.ledger_audit()
+    if wrong:
+        raise RuntimeError(f"the ledger does not add up: {'; '.join(wrong)}")
+
+
+@shared_task(name="billing.tasks.period_close")
+def period_close(job: str, options: dict[str, str]) -> None:
+    """Close periods on demand and leave the report for whoever waits for it (management command period_close)."""
+    try:
+        report: dict[str, Any] = {"closed": closing.report_dict(closing.period_close(**close_options(options)))}
+    except Exception as problem:
+        cache.set(report_key(job), {"fault": str(problem)}, REPORT_KEPT_S)
+        raise
+    cache.set(report_key(job), report, REPORT_KEPT_S)
+
+
+def close_options(options: dict[str, str]) -> dict[str, Any]:
+    """Return the arguments of ``closing.period_close`` from text, as a task's message carries them."""
+    until = options.get("as_of")
+    now = datetime.fromisoformat(until) if until else timezone.now()
+    return {
+        "now": now,
+        "month": date.fromisoformat(options["month"]) if options.get("month") else None,
+        "subscription_id": UUID(options["subscription"]) if options.get("subscription") else None,
+        "until": now if until else None,
+    }
+
+
+def report_key(job: str) -> str:
+    """Return where a closing's report waits."""
+    return f"billing:period_close:{job}"

@@ -41,7 +41,8 @@ RECHECK_S = 1.0
 class GrantEntry:
     """A grant as the steps use it. ``quota`` and ``rates`` are shared by all credentials of the grant (leases.py owns them).
 
-    ``starts_at`` and ``ends_at`` are Unix seconds. ``buckets`` and ``buckets_for`` belong to steps/limit.py.
+    ``starts_at`` and ``ends_at`` are Unix seconds. ``buckets`` (of which policies: ``buckets_for``) belong to
+    steps/limit.py, the text of ``policy`` (of which bucket: ``policy_for``) to steps/quota.py.
     """
 
     __slots__ = (
@@ -53,6 +54,8 @@ class GrantEntry:
         "id_bytes",
         "journal_prefix",
         "limits",
+        "policy",
+        "policy_for",
         "quota",
         "stage",
         "starts_at",
@@ -70,6 +73,8 @@ class GrantEntry:
         self.quota: QuotaHandle | None = None
         self.buckets: tuple[RateBucket, ...] = ()
         self.buckets_for: object = None
+        self.policy = b""
+        self.policy_for: object = None
 
 
 class Entry:

@@ -106,11 +106,11 @@ class Leases:
         found.ends_at = window.ends_at
         return found
 
-    def rate(self, key: str, limit: RateLimit) -> RateBucket:
-        """The bucket of one rate limit; ``key`` names the dimension and its ids, such as ``{<api>:<app>}:app``."""
+    def rate(self, key: str, limit: RateLimit, *, name: str) -> RateBucket:
+        """The bucket of one rate limit. ``key`` holds its stable ids, ``name`` is the dimension as callers see it in RateLimit."""
         bucket = self._rates.get(key)
         if bucket is None:
-            bucket = self._rates[key] = RateBucket(self, f"tg:r:{key}", limit)
+            bucket = self._rates[key] = RateBucket(self, f"tg:r:{key}", limit, name=name)
         else:
             bucket.limit_changed(limit)
         return bucket
@@ -134,6 +134,13 @@ class Leases:
             else:
                 bucket.charge()
         return units
+
+    def unsettle(self, call: Call) -> None:
+        """The journal could not write the call's event and its answer was not sent: its quota unit is free again."""
+        if call.taken is not None and call.units:
+            for bucket in call.taken:
+                bucket.charge_undo()
+        call.taken = None
 
     # Asking the counters.
 
@@ -259,7 +266,7 @@ class Leases:
             self._joined_at = self.journal.sequence
         await self.store.call("HSETNX", JOIN_KEY, self.owner, self._joined_at)
 
-    async def drain(self) -> None:
+    async def close(self) -> None:
         """Give everything back. Call it when no call is under way and the journal is closed. Never raises."""
         if self._clockwork is not None:
             self._clockwork.cancel()

@@ -104,6 +104,7 @@ class QuotaBucket:
         "leases",
         "low",
         "number",
+        "policy",
         "recent",
         "refill",
         "refused_until",
@@ -143,6 +144,7 @@ class QuotaBucket:
         self.is_hard = limit.hard
         self.store_down = limit.store_down
         self.charged_outcomes = frozenset(limit.charged)
+        self.policy = b'"quota";q=%d;w=%d' % (limit.units, self.ends_at - self.starts_at)
         self.refused_until = 0.0
 
     @property
@@ -273,6 +275,13 @@ class QuotaBucket:
         self.flying -= 1
         self.recent += 1
 
+    def charge_undo(self) -> None:
+        """The event of a charged call could not be written and its answer was not sent: the unit is free again."""
+        if self.recent > 0:
+            self.recent -= 1
+            self.free += 1
+            self.refused_until = 0.0
+
     def give_back(self) -> None:
         """The call is not charged: its unit is free again."""
         self.flying -= 1
@@ -294,6 +303,10 @@ class QuotaBucket:
     def remaining_hint(self) -> int:
         """About how many units are left for everybody, from what this worker knows."""
         return max(0, self.units - self.used + self.free)
+
+    def state(self, now: float) -> bytes:
+        """This quota in the header RateLimit. ``now`` is Unix seconds."""
+        return b'"quota";r=%d;t=%d' % (max(0, self.units - self.used + self.free), max(0, self.ends_at - now))
 
     def retry_after(self, now: float) -> int:
         """Seconds until the window ends, at least 1."""

@@ -19,6 +19,8 @@ from marketplace.contracts.limits import RateLimit
 if TYPE_CHECKING:
     from gateway.dataplane.leases import Leases
 
+UNHELD = 3
+"""The call may go on, but there is nothing to give back."""
 SLOT_S = 0.05
 """How long a leased emission may wait for its call."""
 SHARE_S = 0.025
@@ -44,7 +46,9 @@ class RateBucket:
         "leases",
         "left",
         "low",
+        "name",
         "period_s",
+        "policy",
         "refill",
         "refused_until",
         "share",
@@ -57,9 +61,10 @@ class RateBucket:
     window_start = 0
     charged_outcomes: frozenset[str] | None = None
 
-    def __init__(self, leases: Leases, key: str, limit: RateLimit) -> None:
+    def __init__(self, leases: Leases, key: str, limit: RateLimit, *, name: str) -> None:
         self.leases = leases
         self.key = key
+        self.name = name
         self.free = self.back = self.left = self.waiting = self.taken = 0
         self.low = -1
         self.good_until = self.refused_until = self.asked_at = 0.0
@@ -71,6 +76,7 @@ class RateBucket:
         self.interval_us, self.burst = pace(limit)
         self.calls, self.period_s = limit.calls, limit.period_s
         self.store_down = limit.store_down
+        self.policy = f'"{self.name}";q={limit.calls};w={limit.period_s}'.encode()
         self.share = max(1, min(SLOTS_MAX, int(SHARE_S * limit.calls / limit.period_s), self.burst))
         self.refused_until = 0.0
 
@@ -88,8 +94,10 @@ class RateBucket:
             self.free = 0
         return REFUSED if now < self.refused_until else WAIT
 
-    async def take_slow(self, now: float) -> bool:
-        """Take one emission, asking the state; everyone who waits asks once. False: refused. Raises StoreDown when the limit says ``deny``."""
+    async def take_slow(self, now: float) -> int:
+        """Take one emission, asking the state; everyone who waits asks once: TAKEN, REFUSED, or UNHELD when the store
+        is down and the limit says ``allow``: the call goes on and holds nothing. Raises StoreDown when it says ``deny``.
+        """
         self.waiting += 1
         try:
             if self.refill is None:
@@ -105,14 +113,14 @@ class RateBucket:
                 self.leases.denied_without_store += 1
                 raise
             self.leases.allowed_without_store += 1
-            return True
+            return UNHELD
         finally:
             self.waiting -= 1
         if self.free <= 0:
-            return False
+            return REFUSED
         self.free -= 1
         self.taken += 1
-        return True
+        return TAKEN
 
     async def lease(self) -> int:
         """Ask for the next emissions and return what was left over. The caller keeps at most one under way. Raises StoreDown."""
@@ -140,6 +148,9 @@ class RateBucket:
     def charge(self) -> None:
         """The call went its way: its emission is spent."""
 
+    def charge_undo(self) -> None:
+        """An emission is about the load that a call made, not about its bill: it stays spent."""
+
     def give_back(self) -> None:
         """The call was refused by something else after all: its emission is free again, here or with the next request."""
         if time.time() <= self.good_until:
@@ -151,6 +162,10 @@ class RateBucket:
     def remaining_hint(self) -> int:
         """About how many calls would be admitted at once now, from what this worker knows."""
         return self.left + self.free
+
+    def state(self) -> bytes:
+        """This limit in the header RateLimit."""
+        return b'"%b";r=%d;t=%d' % (self.name.encode(), self.left + self.free, self.period_s)
 
     def retry_after(self, now: float) -> int:
         """Whole seconds until a call may be admitted again, at least 1."""

@@ -1,0 +1,91 @@
+"""Step quota: the units that the grant's plan allows in an hour, a day, a month or a billing period. Rates: limit.py."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+from gateway.core.rejections import Rejection
+from gateway.dataplane.quota_bucket import TAKEN, WAIT, QuotaBucket, QuotaHandle
+from gateway.dataplane.resp import StoreDown
+from gateway.dataplane.steps.limit import rate_headers
+
+if TYPE_CHECKING:
+    from gateway.dataplane.call import Call
+    from gateway.dataplane.directory import GrantEntry
+    from gateway.dataplane.pipeline import Step
+    from gateway.dataplane.plane import Plane
+    from gateway.dataplane.snapshot import Route
+
+RETRY_AFTER_BUSY_S = 1
+
+
+def compile(route: Route, plane: Plane) -> Step | None:
+    """None for an anonymous Api: nobody's plan counts its calls."""
+    del plane
+    return None if route.auth == "anonymous" else quota
+
+
+def quota(call: Call) -> Awaitable[None] | None:
+    """Take one unit of the grant's quota; refuse when a hard one is used up."""
+    grant = call.grant
+    if grant is None:
+        return None
+    handle = grant.quota
+    if handle is None:
+        if grant.buckets:
+            call.response_headers = rate_headers(grant.buckets)
+        return None
+    now = call.received_at
+    bucket = handle.bucket
+    if not bucket.starts_at <= now < bucket.ends_at:
+        bucket = handle.at(now)
+    verdict = bucket.try_take(now)
+    if verdict == TAKEN:
+        _taken(call, grant, bucket)
+        return None
+    if verdict == WAIT:
+        return _slow(call, grant, handle, bucket)
+    raise _refusal(call, grant, handle, bucket)
+
+
+async def _slow(call: Call, grant: GrantEntry, handle: QuotaHandle, bucket: QuotaBucket) -> None:
+    """Ask the counter, and wait a little for what others hold when the rest is small."""
+    try:
+        is_taken = await bucket.take_slow(call.received_at)
+    except StoreDown:
+        headers = (("Retry-After", str(RETRY_AFTER_BUSY_S)),)
+        raise Rejection("X503BZ", "the quota cannot be checked now, try again", headers=headers) from None
+    if not is_taken:
+        raise _refusal(call, grant, handle, bucket)
+    _taken(call, grant, bucket)
+
+
+def _taken(call: Call, grant: GrantEntry, bucket: QuotaBucket) -> None:
+    """Hold the unit, and tell the caller what is left. The quota is the last of what a call takes: the journal relies on it."""
+    if call.taken is None:
+        call.taken = [bucket]
+    else:
+        call.taken.append(bucket)
+    call.response_headers = _headers(grant, bucket, call.received_at)
+
+
+def _headers(grant: GrantEntry, bucket: QuotaBucket, now: float) -> list[tuple[bytes, bytes]]:
+    rates = grant.buckets
+    if grant.policy_for is not bucket:
+        grant.policy = b", ".join([*(rate.policy for rate in rates), bucket.policy])
+        grant.policy_for = bucket
+    state = bucket.state(now)
+    if rates:
+        state = b", ".join([*[rate.state() for rate in rates], state])
+    return [(b"RateLimit-Policy", grant.policy), (b"RateLimit", state)]
+
+
+def _refusal(call: Call, grant: GrantEntry, handle: QuotaHandle, bucket: QuotaBucket) -> Rejection:
+    """403 with the plan's name and the moment from which calls work again. Not 429: trying again soon is of no use."""
+    call.response_headers = _headers(grant, bucket, call.received_at)
+    plan = f"plan {handle.plan_name}: " if handle.plan_name else ""
+    units = (
+        f"{bucket.units} units a {handle.limit.window}" if handle.limit.window != "period" else f"{bucket.units} units"
+    )
+    return Rejection("B403MQ", f"({plan}{units} used up, resets at {handle.resets_at()})")

@@ -5,27 +5,20 @@ from celery import shared_task
 from gateway.services import directory, publish
 from marketplace.services import changes
 
-CHANGES_PUBLISH_EVERY_S = 2
-"""A publication that failed (Valkey was away) is tried again this often, in seconds."""
-PUBLISH_HEAL_EVERY_S = 5
-"""How soon an emptied Valkey is filled again, in seconds."""
-DIRECTORY_SWEEP_EVERY_S = 600
-"""How often keys of expired credentials are removed, in seconds. Gateways refuse them from the moment of expiry."""
 
-
-@shared_task(name="gateway.changes_publish", ignore_result=True)
+@shared_task(name="gateway.tasks.changes_publish", ignore_result=True)
 def changes_publish() -> None:
-    """Publish what the outbox still holds."""
+    """Publish what the outbox still holds: a publication that failed, because Valkey was away, is tried again."""
     changes.changes_publish()
 
 
-@shared_task(name="gateway.publish_heal", ignore_result=True)
+@shared_task(name="gateway.tasks.publish_heal", ignore_result=True)
 def publish_heal() -> None:
     """Rebuild everything when Valkey lost its data."""
     publish.publish_heal()
 
 
-@shared_task(name="gateway.directory_sweep", ignore_result=True)
+@shared_task(name="gateway.tasks.directory_sweep", ignore_result=True)
 def directory_sweep() -> None:
-    """Remove directory keys of credentials that are no longer live."""
+    """Remove directory keys of credentials that expired; gateways refuse those from the moment of expiry."""
     directory.directory_sweep()

@@ -54,15 +54,17 @@ class BodyCheck:
         self._digest = md5(usedforsecurity=False)
         self._held = b""
 
-    def pass_on(self, piece: bytes, *, is_last: bool) -> bytes | None:
-        """Take in the next piece and return what may go to the upstream now; None when the body is not the signed one."""
+    def take(self, piece: bytes) -> bytes:
+        """Take in the next piece and return what may go on: the piece before it."""
         self._digest.update(piece)
-        if not is_last:
-            if not piece:
-                return b""
-            ready, self._held = self._held, piece
-            return ready
+        if not piece:
+            return b""
+        ready, self._held = self._held, piece
+        return ready
+
+    def finish(self) -> bytes | None:
+        """The piece that was kept back when the body is the signed one; None when it is not."""
         if b64encode(self._digest.digest()) != self._declared:
             return None
-        ready, self._held = self._held + piece, b""
+        ready, self._held = self._held, b""
         return ready

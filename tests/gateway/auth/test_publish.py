@@ -87,7 +87,7 @@ def test_the_snapshot_holds_the_live_deployments_in_the_shape_that_gateways_load
     snapshot = json.loads(valkey.get("tg:snapshot"))
     assert int(valkey.get("tg:snapshot:version")) == snapshot["version"]
     (api,) = [ApiDefinition.from_dict(item) for item in snapshot["apis"]]
-    assert (api.api_id, api.stage, api.base_path) == (str(world.api.id), "release", "/echo")
+    assert (api.api_id, api.stage, api.base_path) == (str(world.api.id), "release", "/shop")
     build = snapshot_build_latest()
     assert build is not None
     assert (build.version, build.checksum, build.api_count) == (snapshot["version"], snapshot["checksum"], 1)

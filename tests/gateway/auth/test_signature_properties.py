@@ -213,11 +213,11 @@ def test_content_md5_of_nothing_belongs_to_an_empty_body_only() -> None:
 def test_a_streamed_body_goes_on_whole_when_right_and_never_whole_when_wrong(pieces: list[bytes], more: bytes) -> None:
     body = b"".join(pieces)
 
-    def streamed(check: BodyCheck) -> list[bytes | None]:
-        last = len(pieces) - 1
-        return [check.pass_on(piece, is_last=position == last) for position, piece in enumerate(pieces)]
+    def streamed(check: BodyCheck) -> tuple[bytes, bytes | None]:
+        return b"".join(check.take(piece) for piece in pieces), check.finish()
 
-    assert b"".join(piece or b"" for piece in streamed(BodyCheck(content_digest(body)))) == body
-    passed = streamed(BodyCheck(content_digest(body + more)))
-    assert passed[-1] is None
-    assert not body or b"".join(piece or b"" for piece in passed) != body
+    passed, last = streamed(BodyCheck(content_digest(body)))
+    assert passed + (last or b"") == body
+    passed, last = streamed(BodyCheck(content_digest(body + more)))
+    assert last is None
+    assert not body or passed != body

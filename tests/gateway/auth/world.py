@@ -18,7 +18,7 @@ OPERATIONS = (("GET", "/{rest+}"), ("POST", "/{rest+}"), ("PUT", "/{rest+}"))
 
 @dataclass
 class World:
-    """Alice provides ``api`` (base path /echo) on release; Bob's ``app`` may call it, with ``pair`` and ``code``."""
+    """Alice provides ``api`` (base path /shop) on release; Bob's ``app`` may call it, with ``pair`` and ``code``."""
 
     alice: Person
     bob: Person
@@ -37,7 +37,7 @@ def world_make(*, upstream_url: str = "http://127.0.0.1:9", policies: dict[str, 
     bob = person_create(email="bob@example.com", name="Bob")
     provider = organization_create(name="Alice Weather", person=alice, is_provider=True)
     consumer = organization_create(name="Bob Shop", person=bob)
-    api = api_create(provider=provider, name="Echo", base_path="/echo", person=alice)
+    api = api_create(provider=provider, name="Echo", base_path="/shop", person=alice)
     api_deploy(api, upstream_url=upstream_url, policies=policies, person=alice)
     app = app_create(organization=consumer, name="Bob's app", person=bob)
     pair = credential_issue(app=app, kind="key_pair", person=bob)

@@ -5,7 +5,9 @@ from __future__ import annotations
 FORWARD, DROP, HOST, LENGTH, CODING, CONNECTION, EXPECT, UPGRADE, AUTHORIZATION, STAGE, SIGNATURE, FORM, MD5 = range(13)
 """What a request header line means to the gateway. FORWARD goes upstream as it came; DROP never does."""
 
-_HOP_BY_HOP = frozenset((b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer"))
+_HOP_BY_HOP = frozenset(
+    (b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer")
+)
 
 _STRANGERS_WORD = frozenset(
     (

@@ -24,7 +24,8 @@ LINE_CACHED_BYTES_MAX = 512
 
 TARGET = rb"[\x21\x22\x24-\x7e\x80-\xff]"
 REQUEST_LINE = re.compile(
-    rb"(GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS) (/[\x21\x22\x24-\x3e\x40-\x7e\x80-\xff]*)(?:\?([\x21\x22\x24-\x7e\x80-\xff]*))? HTTP/1\.1\r\n"
+    rb"(GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS) "
+    rb"(/[\x21\x22\x24-\x3e\x40-\x7e\x80-\xff]*)(?:\?([\x21\x22\x24-\x7e\x80-\xff]*))? HTTP/1\.1\r\n"
 )
 """The ordinary request line: origin-form and a method that the gateway forwards. All else is request_line_parse's."""
 
@@ -84,14 +85,16 @@ class RequestBlock:
 class ResponseHead:
     """The head of an upstream's final or interim answer, checked and shared like RequestBlock.
 
-    ``forward``: status line and kept header lines, each with CRLF, without framing; ``length``: None when absent.
+    ``forward``: status line and kept header lines, each with CRLF, without framing; ``framed``: the same with
+    Content-Length when there was one; ``length``: None when absent.
     """
 
-    __slots__ = ("chunked", "close", "forward", "length", "status")
+    __slots__ = ("chunked", "close", "forward", "framed", "length", "status")
 
     def __init__(self, status: int) -> None:
         self.status = status
         self.forward = b""
+        self.framed = b""
         self.length: int | None = None
         self.chunked = False
         self.close = False
@@ -375,6 +378,7 @@ class ResponseParser:
         head.close = b"close" in named or (old and b"keep-alive" not in named)
         lines = [text for name, text in kept if name not in named]
         head.forward = b"\r\n".join([b"HTTP/1.1" + texts[0][8:], *lines, b""])
+        head.framed = head.forward if head.length is None else head.forward + b"Content-Length: %d\r\n" % head.length
         return head
 
 

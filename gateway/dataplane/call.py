@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from gateway.core.http_head import RequestBlock
     from gateway.core.signatures.content import BodyCheck
     from gateway.dataplane.directory import Entry, GrantEntry
+    from gateway.dataplane.exchange import Exchange
     from gateway.dataplane.http1 import ClientConnection
     from gateway.dataplane.leases import Bucket
     from gateway.dataplane.snapshot import Route
-    from gateway.dataplane.upstream import Exchange
 
 
 class Call:

@@ -23,15 +23,17 @@ from marketplace.contracts.definition import ApiDefinition, ApiPolicies, Operati
 
 STAGE_DEFAULT = "release"
 STAGES_BUILT_IN = ("release", "pre", "test")
-MATCHES_CACHED_MAX = 8192
-"""Most (method, path) pairs remembered per stage before the memory is emptied."""
+MATCHES_CACHED_MAX = 8_192
+MATCH_CACHED_BYTES_MAX = 512
+"""Most (method, path) pairs remembered per stage before the memory is emptied, and the longest path among them."""
 
 
 class Route:
     """One operation of one deployed Api on one stage. Everything that steps can precompute hangs on it.
 
     ``id``s are UUID text with their 16 bytes beside them. ``auth`` is ``app`` or ``anonymous``; ``holds_form`` says that
-    a signed form body is read before the steps run. ``marks`` belongs to steps: each uses its own file name as key.
+    a signed form body is read before the steps run. ``marks`` belongs to steps: each uses its own file name as key;
+    ``counts`` to metrics.
     ``steps`` are the compiled steps up to and with forward.
     """
 
@@ -43,6 +45,7 @@ class Route:
         "base_path",
         "base_segments",
         "body_bytes_max",
+        "counts",
         "deployment_id",
         "holds_form",
         "journal_prefix",
@@ -79,6 +82,7 @@ class Route:
         self.body_bytes_max = api.policies.body_bytes_max
         self.upstream: UpstreamDefinition = api.upstream
         self.journal_prefix = b""
+        self.counts: dict[str, int] = {}
         self.marks: dict[str, Any] = {}
         self.steps: tuple[Step, ...] = ()
 
@@ -125,9 +129,10 @@ class Snapshot:
         found = room.seen.get((method, path))
         if found is None:
             found = self._search(room, method, path)
-            if len(room.seen) >= MATCHES_CACHED_MAX:
-                room.seen.clear()
-            room.seen[method, path] = found
+            if len(path) <= MATCH_CACHED_BYTES_MAX:
+                if len(room.seen) >= MATCHES_CACHED_MAX:
+                    room.seen.clear()
+                room.seen[method, path] = found
         return found
 
     def _search(self, room: _Stage, method: str, path: bytes) -> Match:
@@ -145,14 +150,25 @@ class Snapshot:
 
 
 def snapshot_compile(value: dict[str, Any], compile_steps: Callable[[Route], tuple[Step, ...]]) -> Snapshot:
-    """Compile the published form ``{"version", "checksum", "apis"}``. Raises ValueError, KeyError or TypeError when it is malformed."""
-    routes = []
+    """Compile the published form ``{"version", "checksum", "apis"}``. Raises ValueError, KeyError or TypeError when it is malformed.
+
+    An Api that cannot be served is left out and named in ``conflicts``: one provider's mistake is not everybody's.
+    """
+    routes: list[Route] = []
+    faults: list[str] = []
     for item in value["apis"]:
-        api = ApiDefinition.from_dict(item)
-        routes += [Route(api, operation) for operation in api.operations]
-    for route in routes:
-        route.steps = compile_steps(route)
-    return Snapshot(version=int(value["version"]), checksum=str(value["checksum"]), routes=routes)
+        try:
+            api = ApiDefinition.from_dict(item)
+            own = [Route(api, operation) for operation in api.operations]
+            for route in own:
+                route.steps = compile_steps(route)
+        except (ValueError, KeyError, TypeError) as fault:
+            faults.append(f"Api {item.get('api_name')!r} on {item.get('stage')}: {fault}")
+        else:
+            routes += own
+    snapshot = Snapshot(version=int(value["version"]), checksum=str(value["checksum"]), routes=routes)
+    snapshot.conflicts += faults
+    return snapshot
 
 
 def snapshot_empty() -> Snapshot:

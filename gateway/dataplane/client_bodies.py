@@ -1,0 +1,163 @@
+"""The client's connection, request bodies: read strictly, passed on as they come, held only for a signature over a form.
+
+Second of three layers, between client_answers.py and http1.py. Framing rules are gateway.core.http_body's.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from gateway.core.http_body import BodyInvalid, BodyReader, ChunkedReader, LengthReader
+from gateway.core.rejections import Rejection
+from gateway.dataplane.client_answers import BUSY, HOLDING, ClientAnswers
+from gateway.dataplane.steps.guard import body_limit
+from gateway.dataplane.steps.match import match
+
+if TYPE_CHECKING:
+    from gateway.dataplane.call import Call
+    from gateway.dataplane.exchange import Exchange
+
+HELD_BODY_BYTES_MAX = 2 << 20
+"""Longest form that is kept in memory to check its signature, in octets."""
+AHEAD_BYTES_MAX = 65_536
+"""Most octets read ahead of what can be used now (pipelined requests, a body before its upstream is there)."""
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class ClientBodies(ClientAnswers):
+    """Reads the body of the call in progress."""
+
+    __slots__ = ()
+
+    def steps(self, call: Call) -> None:
+        """Run the call's steps. The layer above knows how."""
+        raise NotImplementedError
+
+    def read_ahead(self, data: bytes) -> None:
+        """Keep octets of later requests; above a limit the client has to wait."""
+        if self.closing:
+            return
+        self.buffer += data
+        if len(self.buffer) > AHEAD_BYTES_MAX:
+            self.pause_reading()
+
+    def body_begin(self, call: Call, rest: bytes) -> None:
+        """A head with a body was read; ``rest`` are the octets after it."""
+        self.reader = ChunkedReader() if call.body_length < 0 else LengthReader(call.body_length)
+        self.received = 0
+        self.ahead_size = 0
+        self.deadline = monotonic() + self.worker.settings.body_timeout_s
+        block = call.block
+        try:
+            route = match(call, self.worker.plane.snapshot)
+            if route.holds_form and block.signed and block.is_form:
+                self._hold_begin(call, at_once=bool(rest))
+            else:
+                self.steps(call)
+        except Rejection as rejection:
+            self.worker.respond.refuse(call, rejection)
+        if rest and self.call is call:
+            self.body_received(rest)
+
+    def _hold_begin(self, call: Call, *, at_once: bool) -> None:
+        limit = min(HELD_BODY_BYTES_MAX, body_limit(call.route, self.worker.plane))  # type: ignore[arg-type]
+        if call.body_length > limit:
+            raise Rejection("I413RL", f"a signed form has at most {limit} octets")
+        self.state = HOLDING
+        if call.block.expects_continue and not at_once:
+            # The signature covers the form, so it has to come before anybody can be authenticated.
+            self.interim(_CONTINUE)
+
+    def body_received(self, data: bytes) -> None:
+        """Octets of the body, and perhaps of the next request after it."""
+        reader, call = self.reader, self.call
+        if reader is None or call is None:
+            return
+        try:
+            content = reader.feed(data)
+        except BodyInvalid as fault:
+            self.body_refuse(Rejection("I400BD", str(fault)))
+            return
+        call.request_bytes += len(data) - len(reader.rest)
+        self.received += len(content)
+        if reader.done:
+            if not self.writing_paused:
+                self.deadline = float("inf")
+            self._keep_rest(reader)
+        elif not self.reading_paused and not self.writing_paused:
+            self.deadline = monotonic() + self.worker.settings.body_timeout_s
+        if call.outcome:
+            return
+        if self.state == HOLDING:
+            self._hold(call, content)
+        else:
+            self._forward(call, content)
+
+    def _keep_rest(self, reader: BodyReader) -> None:
+        if reader.rest:
+            rest, reader.rest = reader.rest, b""
+            self.read_ahead(rest)
+
+    def _hold(self, call: Call, content: bytes) -> None:
+        if self.received > HELD_BODY_BYTES_MAX:
+            self.state = BUSY
+            self.body_refuse(Rejection("I413RL", f"a signed form has at most {HELD_BODY_BYTES_MAX} octets"))
+            return
+        self.ahead.append(content)
+        if not self.owes_body:
+            call.body = b"".join(self.ahead)
+            self.ahead = []
+            self.state = BUSY
+            self.steps(call)
+
+    def _forward(self, call: Call, content: bytes) -> None:
+        limit = body_limit(call.route, self.worker.plane)  # type: ignore[arg-type]
+        if self.received > limit:
+            self.body_refuse(Rejection("I413RL", f"at most {limit} octets"))
+            return
+        exchange = call.exchange
+        if exchange is not None:
+            self._pass(call, exchange, content)
+            return
+        self.ahead.append(content)
+        self.ahead_size += len(content)
+        if self.ahead_size > AHEAD_BYTES_MAX:
+            self.pause_reading()
+
+    def _pass(self, call: Call, exchange: Exchange, content: bytes) -> None:
+        is_last = not self.owes_body
+        check = call.body_check
+        if check is not None:
+            content = check.take(content)
+            if is_last:
+                held = check.finish()
+                if held is None:
+                    self.body_refuse(Rejection("I400I5", "it is not the MD5 of the body"))
+                    return
+                content += held
+        exchange.body_send(content, is_last=is_last)
+
+    def body_attach(self, call: Call, exchange: Exchange) -> None:
+        """An upstream connection is there: pass on what was read ahead, and read on."""
+        content, self.ahead, self.ahead_size = b"".join(self.ahead), [], 0
+        self.resume_reading()
+        if content or not self.owes_body:
+            self._pass(call, exchange, content)
+
+    def body_refuse(self, rejection: Rejection) -> None:
+        """The body turned out bad while it came: give the upstream up, and answer if nothing was answered yet."""
+        call = self.call
+        self.closing = True
+        if call is None or call.outcome:
+            return
+        exchange = call.exchange
+        if exchange is not None and exchange.call is call:
+            exchange.drop()
+        if self.task is not None:
+            self.task.cancel()
+            self.task = None
+        if self.streaming:
+            self.worker.respond.cut(call, by_client=True)
+        else:
+            self.worker.respond.refuse(call, rejection)

@@ -1,0 +1,81 @@
+"""Metrics: plain counts of one worker, written to a file each second, which the master adds up and shows (exposition.py)."""
+
+from __future__ import annotations
+
+import json
+import os
+from bisect import bisect_left
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from marketplace.contracts.usage import LATENCY_BUCKETS_MS
+
+if TYPE_CHECKING:
+    from gateway.dataplane.call import Call
+    from gateway.dataplane.snapshot import Route
+
+BOUNDS_S = tuple(bound / 1000 for bound in LATENCY_BUCKETS_MS)
+CODE_UNROUTED = "unrouted"
+
+
+class Metrics:
+    """Counts of one worker. ``apis`` maps "api id|stage|name" to counts by outcome; all numbers only grow, gauges are separate."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.apis: dict[str, dict[str, int]] = {}
+        self.refused: dict[str, int] = {}
+        self.latency = [0] * (len(BOUNDS_S) + 1)
+        self.latency_sum = 0.0
+        self.upstream_sum = 0.0
+        self.request_bytes = 0
+        self.response_bytes = 0
+        self.connections = 0
+
+    def counts_for(self, route: Route) -> dict[str, int]:
+        """The counts that a route's calls go to. They outlive the snapshot."""
+        key = f"{route.api_id}|{route.stage}|{route.api_name}"
+        return self.apis.setdefault(key, {"succeeded": 0, "client_error": 0, "upstream_failed": 0})
+
+    def finished(self, call: Call) -> None:
+        """Count a call that the upstream answered."""
+        taken = monotonic() - call.started
+        self.latency[bisect_left(BOUNDS_S, taken)] += 1
+        self.latency_sum += taken
+        self.upstream_sum += call.upstream_ended - call.upstream_started
+        self.request_bytes += call.request_bytes
+        self.response_bytes += call.response_bytes
+        call.route.counts[call.outcome] += 1  # type: ignore[union-attr]
+
+    def rejected(self, call: Call, code: str) -> None:
+        """Count a refusal, also one before anybody is known."""
+        counts = self.refused if call.route is None else call.route.counts
+        counts[code] = counts.get(code, 0) + 1
+
+    def malformed(self, code: str) -> None:
+        """Count what was not an HTTP request."""
+        self.refused[code] = self.refused.get(code, 0) + 1
+
+    def flush(self, gauges: dict[str, Any]) -> None:
+        """Write everything where the master reads it. A disk that refuses costs the metrics, never a call."""
+        content = {
+            "pid": os.getpid(),
+            "apis": self.apis,
+            "refused": self.refused,
+            "latency": self.latency,
+            "sums": {
+                "latency_s": self.latency_sum,
+                "upstream_s": self.upstream_sum,
+                "request_bytes": self.request_bytes,
+                "response_bytes": self.response_bytes,
+                "connections": self.connections,
+            },
+            **gauges,
+        }
+        fresh = self.path.with_suffix(".new")
+        try:
+            fresh.write_text(json.dumps(content))
+            fresh.replace(self.path)
+        except OSError:
+            return

@@ -1,0 +1,113 @@
+"""Where a worker's snapshot comes from: Valkey (pushed, and polled each second), or the last good one on disk.
+
+Compiling it is snapshot.py's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gateway.dataplane.resp import StoreDown, StoreFault
+from gateway.dataplane.snapshot import Route, Snapshot, snapshot_checksum, snapshot_compile
+from gateway.dataplane.store import Store
+
+log = logging.getLogger("tollgate.gateway")
+
+SNAPSHOT_KEY = "tg:snapshot"
+VERSION_KEY = "tg:snapshot:version"
+POLL_S = 1.0
+
+CompileSteps = Callable[[Route], tuple[Any, ...]]
+
+
+class SnapshotSource:
+    """Keeps one worker's snapshot current. ``install`` gets each new one; ``faults`` counts those that were unusable."""
+
+    def __init__(
+        self, store: Store, path: Path, *, compile_steps: CompileSteps, install: Callable[[Snapshot], None]
+    ) -> None:
+        self._store = store
+        self._path = path
+        self._compile_steps = compile_steps
+        self._install = install
+        self._wanted = asyncio.Event()
+        self._bad = ""
+        self.version = 0
+        self.faults = 0
+
+    def load_from_disk(self) -> None:
+        """Start with the last good snapshot, if there is one: a gateway starts while everything else is down."""
+        try:
+            self._take(self._path.read_bytes())
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, KeyError, TypeError) as fault:
+            self.faults += 1
+            log.warning("the snapshot on disk cannot be used: %s", fault)
+
+    def pushed(self, message: bytes) -> None:
+        """A message of ``tg:invalidate``: a new snapshot may be there."""
+        if message.startswith((b"snapshot:", b"all")):
+            self._wanted.set()
+
+    def wake(self) -> None:
+        """Messages may have been missed: look at once."""
+        self._wanted.set()
+
+    async def follow(self) -> None:
+        """Look for a new version each second, and at once when one is pushed. Runs as long as the worker."""
+        while True:
+            self._wanted.clear()
+            try:
+                await self.refresh()
+            except StoreDown:
+                pass
+            except (StoreFault, ValueError, KeyError, TypeError) as fault:
+                self.faults += 1
+                if str(fault) != self._bad:
+                    self._bad = str(fault)
+                    log.error("the published snapshot cannot be used, the one before it stays: %s", fault)
+            try:
+                await asyncio.wait_for(self._wanted.wait(), POLL_S)
+            except TimeoutError:
+                continue
+
+    async def refresh(self) -> None:
+        """Load the published snapshot when its version is another than ours. Raises StoreDown, StoreFault, ValueError."""
+        version = await self._store.call("GET", VERSION_KEY)
+        if version is None or int(version) == self.version:
+            return
+        raw = await self._store.call("GET", SNAPSHOT_KEY)
+        if raw is not None:
+            self._take(raw)
+            self._save(raw)
+
+    def _take(self, raw: bytes) -> None:
+        value = json.loads(raw)
+        if snapshot_checksum(value["apis"]) != value["checksum"]:
+            raise ValueError("the checksum does not match its content")
+        snapshot = snapshot_compile(value, self._compile_steps)
+        for conflict in snapshot.conflicts:
+            log.warning("a route is not served: %s", conflict)
+        self.version = snapshot.version
+        self._install(snapshot)
+
+    def _save(self, raw: bytes) -> None:
+        """Write aside, then rename: what is on disk is always a whole snapshot. Every worker may do it at once."""
+        fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with fresh.open("wb") as file:
+                file.write(raw)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self._path)
+        except OSError as fault:
+            self.faults += 1
+            log.warning("the snapshot could not be kept on disk: %s", fault)

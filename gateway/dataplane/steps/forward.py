@@ -1,0 +1,82 @@
+"""Step forward: writes the head of the upstream request and hands the call to the upstream's pool. Answers are respond.py's."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from gateway.core.routes import PathInvalid, percent_decode
+
+if TYPE_CHECKING:
+    from gateway.dataplane.call import Call
+    from gateway.dataplane.pipeline import Step
+    from gateway.dataplane.plane import Plane
+    from gateway.dataplane.snapshot import Route
+
+APP_CODE_PARAMETERS = frozenset((b"AppCode", b"appcode", b"appCode", b"APPCODE", b"APPCode"))
+"""The spellings of protocol section 2: a credential, so it never goes upstream."""
+
+_MAYBE_APP_CODE = re.compile(rb"(?i:appcode)|%")
+_EXPECTS = b"Expect: 100-continue\r\n"
+_CHUNKED = b"Transfer-Encoding: chunked\r\n"
+_BODILESS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))
+
+
+def query_strip(query: bytes) -> bytes:
+    """The raw query without AppCode parameters, everything else untouched."""
+    if not _MAYBE_APP_CODE.search(query):
+        return query
+    return b"&".join([part for part in query.split(b"&") if not _is_app_code(part)])
+
+
+def _is_app_code(part: bytes) -> bool:
+    name = part.split(b"=", 1)[0]
+    try:
+        return percent_decode(name.replace(b"+", b" ")).strip() in APP_CODE_PARAMETERS
+    except PathInvalid:
+        return False
+
+
+def framing(call: Call) -> bytes:
+    """The header lines that frame the forwarded body."""
+    if call.body:
+        # A held body is here already, whatever its framing was, so there is nothing to expect.
+        return b"Content-Length: %d\r\n" % len(call.body)
+    lines = _CHUNKED if call.body_length < 0 else b"Content-Length: %d\r\n" % call.body_length
+    return lines + _EXPECTS if call.block.expects_continue else lines
+
+
+def compile(route: Route, plane: Plane) -> Step:
+    """Never None: every call is forwarded. Raises ValueError when the upstream's URL cannot be used."""
+    pool = plane.upstreams.pool(route.upstream)
+    prefix = pool.path_prefix
+    submit = pool.submit
+    after_target = (
+        b" HTTP/1.1\r\nHost: "
+        + (route.upstream.host.encode() or pool.authority)
+        + b"\r\nVia: 1.1 tollgate\r\nX-Ca-Request-Id: "
+    )
+
+    def forward(call: Call) -> None:
+        query = call.query
+        if query:
+            query = query_strip(query)
+        block = call.block
+        call.upstream_head = b"".join(
+            (
+                call.method.encode(),
+                b" ",
+                prefix,
+                call.forward_path or b"/",
+                b"?" + query if query else b"",
+                after_target,
+                call.request_id_text,
+                call.client.forwarded,
+                block.forward,
+                framing(call) if call.body_length or call.method not in _BODILESS else b"",
+                b"\r\n",
+            )
+        )
+        submit(call)
+
+    return forward

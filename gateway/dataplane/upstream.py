@@ -1,0 +1,236 @@
+"""Upstream pools: which connection carries a call: reuse, connecting, waiting, limits, retries and passive health.
+
+One Pool an upstream definition and worker. What goes over a connection is exchange.py's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from gateway.core.rejections import Rejection
+from gateway.dataplane.exchange import SAFE_TO_REPEAT, Exchange
+
+if TYPE_CHECKING:
+    from gateway.core.http_head import ResponseParser
+    from gateway.dataplane.call import Call
+    from gateway.dataplane.settings import Settings
+    from gateway.dataplane.steps.respond import Respond
+    from marketplace.contracts.definition import UpstreamDefinition
+
+UNSAFE_IDLE_S_MAX = 1.0
+"""A call that may not be sent twice takes no connection that was idle for longer: the upstream may be closing it right now."""
+CONNECT_S_MAX = 5.0
+WAITING_MAX = 4_096
+"""Most calls of one worker that wait for a connection of one upstream."""
+WAIT_S_MAX = 10.0
+TRIES_MAX = 2
+"""Most times a call is sent again after a kept connection turned out to be closed."""
+ADDRESSES_TRIED_MAX = 3
+RESOLVE_S = 30.0
+FAILURES_OPEN = 5
+"""Failed connects in a row after which an upstream is left alone for OPEN_S."""
+OPEN_S = 1.0
+
+Address = tuple[int, tuple[str, int]]
+
+
+class Upstreams:
+    """The pools of one worker."""
+
+    def __init__(self, settings: Settings, parser: ResponseParser) -> None:
+        self.settings = settings
+        self.parser = parser
+        self.respond: Respond
+        self.closing = False
+        self.pools: dict[UpstreamDefinition, Pool] = {}
+
+    def pool(self, definition: UpstreamDefinition) -> Pool:
+        """The pool of an upstream, made at first use."""
+        pool = self.pools.get(definition)
+        if pool is None:
+            pool = self.pools[definition] = Pool(self, definition)
+        return pool
+
+    def sweep(self, now: float) -> None:
+        """End what took too long. Called every few milliseconds; ``now`` is monotonic."""
+        for pool in self.pools.values():
+            pool.sweep(now)
+
+    def close(self) -> None:
+        """Close every connection; none is kept from now on."""
+        self.closing = True
+        for pool in self.pools.values():
+            for exchange in list(pool.exchanges):
+                exchange.transport.abort()
+
+
+class Pool:
+    """The connections to one upstream."""
+
+    def __init__(self, owner: Upstreams, definition: UpstreamDefinition) -> None:
+        parts = urlsplit(definition.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"upstream {definition.url!r} is not an http or https URL")
+        self.owner = owner
+        self.secure = parts.scheme == "https"
+        self.host = parts.hostname
+        self.port = parts.port or (443 if self.secure else 80)
+        self.authority = parts.netloc.rpartition("@")[2].encode("idna" if not parts.netloc.isascii() else "ascii")
+        self.path_prefix = parts.path.rstrip("/").encode()
+        self.server_name = definition.host.partition(":")[0] or self.host
+        self.timeout_s = definition.timeout_ms / 1000
+        self.connections_max = owner.settings.upstream_connections_max
+        self.idle: list[Exchange] = []
+        self.exchanges: set[Exchange] = set()
+        self.connecting = 0
+        self.waiting: deque[Call] = deque()
+        self.failures = 0
+        self.open_until = 0.0
+        self.retries = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._addresses: list[Address] = []
+        self._resolved_until = 0.0
+        self._down_until: dict[Address, float] = {}
+        self._turn = 0
+        self._tls = ssl.create_default_context() if self.secure else None
+
+    # -- taking and giving back -------------------------------------------------------------------------------------
+
+    def submit(self, call: Call) -> None:
+        """Send the call over a kept connection, or let it wait for one. Raises Rejection D503BB or D503CB."""
+        idle = self.idle
+        if idle and (call.method in SAFE_TO_REPEAT or idle[-1].idle_since > call.started - UNSAFE_IDLE_S_MAX):
+            idle.pop().start(call)
+            return
+        self._wait(call)
+
+    def _wait(self, call: Call) -> None:
+        if self.failures >= FAILURES_OPEN and monotonic() < self.open_until:
+            raise Rejection("D503CB", f"connecting failed {self.failures} times in a row")
+        if len(self.waiting) >= WAITING_MAX:
+            raise Rejection("D503BB", f"{WAITING_MAX} calls wait for this upstream already")
+        self.waiting.append(call)
+        self._connect_more()
+
+    def _connect_more(self) -> None:
+        if self.connecting < len(self.waiting) and len(self.exchanges) + self.connecting < self.connections_max:
+            self.connecting += 1
+            task = asyncio.get_running_loop().create_task(self._connect())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def release(self, exchange: Exchange) -> None:
+        """A connection is free: the next waiting call takes it, or it is kept."""
+        while self.waiting:
+            call = self.waiting.popleft()
+            if not call.outcome:
+                exchange.start(call)
+                return
+        self.idle.append(exchange)
+
+    def forget(self, exchange: Exchange) -> None:
+        """A connection is gone."""
+        self.exchanges.discard(exchange)
+        if exchange in self.idle:
+            self.idle.remove(exchange)
+        if self.waiting:
+            self._connect_more()
+
+    def retry(self, call: Call) -> bool:
+        """Send a call again whose kept connection was closed under it. Returns False when it must not be repeated."""
+        if call.tries >= TRIES_MAX or len(self.waiting) >= WAITING_MAX:
+            return False
+        call.tries += 1
+        call.exchange = None
+        self.retries += 1
+        self.waiting.appendleft(call)
+        self._connect_more()
+        return True
+
+    def sweep(self, now: float) -> None:
+        """Expire connections, and calls that waited too long."""
+        for exchange in [exchange for exchange in self.exchanges if exchange.deadline < now]:
+            exchange.expire()
+        while self.waiting and (self.waiting[0].outcome or self.waiting[0].started + WAIT_S_MAX < now):
+            self._refuse(self.waiting.popleft(), Rejection("D503BB", f"no connection was free for {WAIT_S_MAX:.0f} s"))
+
+    # -- connecting -------------------------------------------------------------------------------------------------
+
+    async def _connect(self) -> None:
+        try:
+            exchange = await self._open()
+        except Rejection as rejection:
+            self.connecting -= 1
+            self._connect_failed(rejection)
+            return
+        except BaseException:
+            self.connecting -= 1
+            raise
+        self.connecting -= 1
+        self.failures = 0
+        self.release(exchange)
+
+    async def _open(self) -> Exchange:
+        """Connect to one of the addresses. Raises Rejection D504RE, D504CO or D504CS."""
+        loop = asyncio.get_running_loop()
+        fault = Rejection("D504CO")
+        for address in await self._candidates():
+            host, port = address[1]
+            try:
+                _, exchange = await asyncio.wait_for(
+                    loop.create_connection(
+                        lambda: Exchange(self),
+                        host,
+                        port,
+                        ssl=self._tls,
+                        server_hostname=self.server_name if self._tls else None,
+                    ),
+                    min(CONNECT_S_MAX, self.timeout_s),
+                )
+            except ssl.SSLError as error:
+                fault = Rejection("D504CS", f"`{error.reason or 'TLS failed'}`")
+            except TimeoutError:
+                fault = Rejection("D504CO", "`timed out`")
+            except OSError as error:
+                fault = Rejection("D504CO", f"`{error.strerror or 'failed'}`")
+            else:
+                return exchange
+            self._down_until[address] = monotonic() + OPEN_S
+        raise fault
+
+    async def _candidates(self) -> list[Address]:
+        """The addresses to try, in turn, those that failed lately last."""
+        now = monotonic()
+        if now >= self._resolved_until:
+            try:
+                found = await asyncio.get_running_loop().getaddrinfo(self.host, self.port, type=1)
+            except OSError:
+                if not self._addresses:
+                    raise Rejection("D504RE", f"`{self.host}`") from None
+            else:
+                self._addresses = [(row[0], (str(row[4][0]), int(row[4][1]))) for row in found]
+            self._resolved_until = now + RESOLVE_S
+        self._turn += 1
+        start = self._turn % len(self._addresses)
+        turned = self._addresses[start:] + self._addresses[:start]
+        turned.sort(key=lambda address: self._down_until.get(address, 0.0) > now)
+        return turned[:ADDRESSES_TRIED_MAX]
+
+    def _connect_failed(self, rejection: Rejection) -> None:
+        """Refuse the oldest waiting call; all of them when no connection is left that could serve them."""
+        self.failures += 1
+        self.open_until = monotonic() + OPEN_S
+        if self.waiting:
+            self._refuse(self.waiting.popleft(), rejection)
+        if not self.exchanges and not self.connecting:
+            while self.waiting:
+                self._refuse(self.waiting.popleft(), rejection)
+
+    def _refuse(self, call: Call, rejection: Rejection) -> None:
+        if not call.outcome:
+            self.owner.respond.refuse(call, rejection)

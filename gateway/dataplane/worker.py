@@ -1,0 +1,235 @@
+"""One worker process: builds the Plane, accepts connections, sweeps deadlines, drains on SIGTERM.
+
+``python -m gateway.dataplane.worker <index>``; the master (``__main__.py``) starts and restarts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import logging
+import os
+import signal
+import sys
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+import uvloop
+
+from gateway.core.http_head import RequestParser, ResponseParser
+from gateway.dataplane import listener
+from gateway.dataplane.client_answers import BUSY, HOLDING, IDLE, ClientAnswers
+from gateway.dataplane.directory import INVALIDATE_CHANNEL, Directory
+from gateway.dataplane.http1 import ClientConnection
+from gateway.dataplane.journal import Journal
+from gateway.dataplane.leases import Leases
+from gateway.dataplane.metrics import Metrics
+from gateway.dataplane.pipeline import Step
+from gateway.dataplane.plane import Plane
+from gateway.dataplane.request_ids import RequestIds
+from gateway.dataplane.settings import Settings, settings_read
+from gateway.dataplane.snapshot import Route, Snapshot, snapshot_empty
+from gateway.dataplane.snapshot_source import SnapshotSource
+from gateway.dataplane.steps.order import STEPS
+from gateway.dataplane.steps.respond import Respond
+from gateway.dataplane.store import Store
+from gateway.dataplane.subscriber import Subscriber
+from gateway.dataplane.upstream import Upstreams
+
+log = logging.getLogger("tollgate.gateway")
+
+CLIENT_SWEEP_S = 0.25
+UPSTREAM_SWEEP_S = 0.05
+METRICS_S = 1.0
+DRAIN_IDLE_S = 3.0
+"""How long a draining worker keeps connections that are idle: a request may be on its way on them."""
+GC_THRESHOLDS = (100_000, 50, 100)
+_PR_SET_PDEATHSIG = 1
+
+
+class Worker:
+    """The parts of one worker and its connections."""
+
+    def __init__(self, settings: Settings, index: int) -> None:
+        self.settings = settings
+        self.index = index
+        self.public_url = settings.public_url
+        self.boot = uuid4()
+        self.ids = RequestIds()
+        self.parser = RequestParser()
+        self.connections: set[ClientAnswers] = set()
+        self.plane = self._plane(settings)
+        self.metrics = self.plane.metrics
+        self.respond = self.plane.upstreams.respond = Respond(self.plane)
+        self.source = SnapshotSource(
+            self.plane.store, settings.snapshot_path, compile_steps=self.compile_steps, install=self._install
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = asyncio.Event()
+
+    def _plane(self, settings: Settings) -> Plane:
+        store = Store(settings.valkey_url)
+        subscriber = Subscriber(settings.valkey_url)
+        journal = Journal(
+            settings.journal_dir,
+            node=settings.node,
+            boot=self.boot,
+            fsync=settings.journal_fsync,
+            seal_s=settings.seal_s,
+        )
+        leases = Leases(store, journal)
+        folder = settings.var_dir / "gateway" / "workers"
+        folder.mkdir(parents=True, exist_ok=True)
+        return Plane(
+            settings=settings,
+            store=store,
+            subscriber=subscriber,
+            directory=Directory(store, leases, secret_keys=settings.secret_keys),
+            leases=leases,
+            journal=journal,
+            metrics=Metrics(folder / f"{self.index}.json"),
+            upstreams=Upstreams(settings, ResponseParser()),
+            snapshot=snapshot_empty(),
+        )
+
+    def compile_steps(self, route: Route) -> tuple[Step, ...]:
+        """The steps that this route needs, in their order."""
+        route.counts = self.plane.metrics.counts_for(route)
+        compiled = [compile(route, self.plane) for compile in STEPS]
+        return tuple(step for step in compiled if step is not None)
+
+    def _install(self, snapshot: Snapshot) -> None:
+        self.plane.snapshot = snapshot
+
+    def connection_opened(self, connection: ClientAnswers) -> None:
+        """A client connected. Above the limit it is closed again, before it said anything."""
+        self.metrics.connections += 1
+        self.connections.add(connection)
+        if len(self.connections) > self.settings.client_connections_max:
+            connection.transport.close()
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve until SIGTERM, then drain."""
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self._stopping.set)
+        plane = self.plane
+        plane.journal.start()
+        self.source.load_from_disk()
+        plane.directory.watch(plane.subscriber)
+        plane.subscriber.listen(INVALIDATE_CHANNEL, self.source.pushed)
+        plane.subscriber.on_restored(self.source.wake)
+        await plane.store.start()
+        await plane.leases.start(plane.subscriber)
+        await plane.subscriber.start()
+        self._tasks = [loop.create_task(work) for work in (self.source.follow(), self._sweep(), self._report())]
+        sock = listener.listen(self.settings.bind_host, self.settings.bind_port)
+        server = await loop.create_server(lambda: ClientConnection(self), sock=sock, backlog=listener.BACKLOG)
+        gc.collect()
+        gc.freeze()
+        self._flush_metrics(is_ready=True)
+        await self._stopping.wait()
+        await self._drain(server, sock)
+
+    async def _drain(self, server: Any, sock: Any) -> None:
+        """Stop accepting, let calls in progress finish, close what is idle, end the journal, give leases back."""
+        plane = self.plane
+        plane.draining = True
+        until = monotonic() + self.settings.drain_s
+        self._flush_metrics(is_ready=False)
+        listener.refuse_new(sock)
+        await asyncio.sleep(listener.SETTLE_S)
+        server.close()
+        idle_until = monotonic() + DRAIN_IDLE_S
+        while self.connections and monotonic() < until:
+            if monotonic() > idle_until:
+                for connection in [held for held in self.connections if held.state == IDLE and not held.buffer]:
+                    connection.transport.close()
+            await asyncio.sleep(0.02)
+        for connection in list(self.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
+        plane.upstreams.close()
+        for task in self._tasks:
+            task.cancel()
+        plane.journal.close()
+        await plane.leases.close()
+        plane.directory.close()
+        await plane.subscriber.close()
+        await plane.store.close()
+        self._flush_metrics(is_ready=False)
+
+    async def _sweep(self) -> None:
+        """End what took too long. Deadlines are looked at on a beat, so that a call needs no timer of its own."""
+        clients_at = 0.0
+        while True:
+            await asyncio.sleep(UPSTREAM_SWEEP_S)
+            now = monotonic()
+            self.plane.upstreams.sweep(now)
+            if now >= clients_at:
+                clients_at = now + CLIENT_SWEEP_S
+                for connection in [held for held in self.connections if held.deadline < now]:
+                    connection.expire()
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(METRICS_S)
+            self._flush_metrics(is_ready=True)
+
+    def _flush_metrics(self, *, is_ready: bool) -> None:
+        plane = self.plane
+        pools = plane.upstreams.pools
+        self.metrics.flush(
+            {
+                "index": self.index,
+                "boot": self.boot.hex,
+                "ready": is_ready and not plane.draining,
+                "snapshot_version": plane.snapshot.version,
+                "snapshot_faults": self.source.faults,
+                "snapshot_conflicts": len(plane.snapshot.conflicts),
+                "in_flight": sum(held.state in (BUSY, HOLDING) for held in self.connections),
+                "open_connections": len(self.connections),
+                "upstreams": {
+                    definition.url: [len(pool.exchanges), len(pool.idle), len(pool.waiting), pool.retries]
+                    for definition, pool in pools.items()
+                },
+                "store": {"up": plane.store.is_up, "commands": plane.store.commands, "failures": plane.store.failures},
+                "journal": {
+                    "events": plane.journal.events,
+                    "groups": plane.journal.groups,
+                    "bytes": plane.journal.bytes_written,
+                    "failures": plane.journal.failures,
+                    "failing": plane.journal.is_failing,
+                },
+                "leases": {
+                    "round_trips": plane.leases.round_trips,
+                    "denied_without_store": plane.leases.denied_without_store,
+                    "allowed_without_store": plane.leases.allowed_without_store,
+                    "rebuilding": plane.leases.is_rebuilding,
+                },
+                "authentication_failures": plane.auth_watch.failures if plane.auth_watch else 0,
+                "directory": {"entries": len(plane.directory), "misses": plane.directory.misses},
+            }
+        )
+
+
+def main(index: int) -> None:
+    """Run a worker until it is told to stop."""
+    # A master that was killed cannot stop its workers: the kernel does it.
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    logging.basicConfig(level=logging.INFO, format=f"gateway[{index}:{os.getpid()}] %(levelname)s %(message)s")
+    gc.set_threshold(*GC_THRESHOLDS)
+    settings = settings_read(os.environ)
+
+    async def serve() -> None:
+        await Worker(settings, index).run()
+
+    uvloop.run(serve())
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

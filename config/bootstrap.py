@@ -25,8 +25,9 @@ def python_check(version):
     """The reason why this Python will not do, or an empty text."""
     if tuple(version[:2]) >= PYTHON_MIN:
         return ""
-    return "Tollgate needs Python {}.{} or newer; this is {}.{}. Install a newer one, then: make run PYTHON=python3.11".format(
-        PYTHON_MIN[0], PYTHON_MIN[1], version[0], version[1]
+    needed, found = ".".join(map(str, PYTHON_MIN)), ".".join(map(str, version[:2]))
+    return (
+        f"Tollgate needs Python {needed} or newer; this is {found}. Install one, then: make run PYTHON=python{needed}"
     )
 
 
@@ -72,7 +73,7 @@ def environment_make(pip):
     try:
         venv.EnvBuilder(with_pip=not pip, clear=True, symlinks=True).create(FOLDER)
     except (OSError, subprocess.CalledProcessError) as fault:
-        sys.exit("Making .venv failed ({}). On Debian: apt-get install python3-venv, then run again.".format(fault))
+        sys.exit(f"Making .venv failed ({fault}). On Debian: apt-get install python3-venv, then run again.")
 
 
 class Progress:
@@ -89,18 +90,14 @@ class Progress:
         with self.lock:
             self.seen += 1
             if sys.stdout.isatty():
-                sys.stdout.write(
-                    "\r\033[K  packages   {:>3}/{}  {}".format(min(self.seen, self.total), self.total, text)
-                )
+                sys.stdout.write(f"\r\033[K  packages   {min(self.seen, self.total):>3}/{self.total}  {text}")
                 sys.stdout.flush()
 
     def end(self):
         """Say how long it took."""
         back = "\r\033[K" if sys.stdout.isatty() else ""
-        print(
-            "{}  packages   {} installed in {:.1f} s".format(back, self.total, time.monotonic() - self.started),
-            flush=True,
-        )
+        took_s = time.monotonic() - self.started
+        print(f"{back}  packages   {self.total} installed in {took_s:.1f} s", flush=True)
 
 
 def install_share(command, packages, progress, faults):
@@ -144,7 +141,7 @@ def ensure(kind):
     mark = mark_of(packages)
     if is_made(mark, kind):
         return
-    print("Tollgate: installing {} packages into .venv (once)".format(len(packages)), flush=True)
+    print(f"Tollgate: installing {len(packages)} packages into .venv (once)", flush=True)
     install(packages)
     with open(os.path.join(FOLDER, ".tollgate-" + kind), "w", encoding="utf-8") as file:
         file.write(mark)

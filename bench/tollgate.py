@@ -22,6 +22,8 @@ from cryptography.fernet import Fernet
 from bench.machine import LOAD_CORE, SERVER_CORE, Machine, port_free
 from bench.peers.base import APP_CODE
 from config.embedded.valkey import Valkey
+from gateway.dataplane.lease_scripts import GENERATION_KEY
+from gateway.dataplane.snapshot import snapshot_checksum
 from marketplace.contracts.definition import ApiDefinition, ApiPolicies, OperationDefinition, UpstreamDefinition
 from marketplace.contracts.limits import Limits, QuotaLimit, RateLimit
 
@@ -96,10 +98,12 @@ def directory_write(valkey: Valkey, *, upstream: int, apps: int, ring: str) -> N
     key_id, _, key = ring.partition(":")
     secret = f"{key_id}:{Fernet(key).encrypt(APP_SECRET.encode()).decode()}"
     client = redis.Redis(unix_socket_path=str(valkey.socket))
-    snapshot = {"version": 1, "checksum": "", "apis": [asdict(definition(upstream))]}
+    apis = [json.loads(json.dumps(asdict(definition(upstream))))]
+    snapshot = {"version": 1, "checksum": snapshot_checksum(apis), "apis": apis}
     with client.pipeline(transaction=False) as pipe:
         pipe.set("tg:snapshot", json.dumps(snapshot))
         pipe.set("tg:snapshot:version", 1)
+        pipe.set(GENERATION_KEY, "bench")  # the counters are whole: there is no shipper here that would say so
         pipe.set(f"tg:dir:key:{APP_KEY}", json.dumps(entry(0, secret=secret, key=True)))
         for number in range(apps):
             digest = hashlib.sha256(code_of(number).encode()).hexdigest()

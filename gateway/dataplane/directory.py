@@ -21,7 +21,9 @@ from marketplace.contracts.segment import caller_pack
 from marketplace.core.secrets import KeyRing, SecretFault
 
 if TYPE_CHECKING:
-    from gateway.dataplane.leases import Leases, QuotaHandle, RateBucket
+    from gateway.dataplane.leases import Leases
+    from gateway.dataplane.quota_bucket import QuotaHandle
+    from gateway.dataplane.rate_bucket import RateBucket
     from gateway.dataplane.store import Store
     from gateway.dataplane.subscriber import Subscriber
 

@@ -41,6 +41,8 @@ REPORT_S = 10.0
 """A bucket that holds units tells the counter at least this often how many of them are charged: recovery reads so much journal."""
 TICK_BUCKETS = 200
 """Buckets looked at before the calls get a turn again."""
+JOIN_KEPT_S = 60
+"""What workers said for one rebuild is no good for a later one."""
 LIST_NAME = "leases"
 LIST_SLACK = 10_000
 """The list of counters beside the journal is rewritten when it has this many lines more than there are buckets."""
@@ -265,6 +267,7 @@ class Leases:
                 bucket.rebase(keep=0)
             self._joined_at = self.journal.sequence
         await self.store.call("HSETNX", JOIN_KEY, self.owner, self._joined_at)
+        await self.store.call("EXPIRE", JOIN_KEY, JOIN_KEPT_S)
 
     async def close(self) -> None:
         """Give everything back. Call it when no call is under way and the journal is closed. Never raises."""

@@ -1,0 +1,148 @@
+"""Rebuilds quota counters after Valkey lost its data: from tallies in PostgreSQL, once all journals are in them.
+
+A missing generation key is how everybody notices. Workers then lease nothing; each says from which of its segments on it
+counts by itself (``tg:quota:join``), so that the base written here and what workers tell the new counters meet without gap or
+overlap. Also sets the first generation. Who calls: shipper.py.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import redis
+
+from gateway.core.windows import Window, window_at
+from gateway.dataplane.journal import OPEN_SUFFIX, SEALED_SUFFIX
+from gateway.dataplane.lease_scripts import GENERATION_KEY, JOIN_KEY, QUOTA_BASE
+from gateway.dataplane.leases import quota_key
+from gateway.dataplane.quota_bucket import KEPT_S
+from gateway.dataplane.recovery import boot_folders, dead_locked, segments_list
+from marketplace.contracts.limits import Limits
+
+log = logging.getLogger("tollgate.recovery")
+
+JOIN_S_MAX = 3.0
+"""How long a living worker may take to join; afterwards all that it shipped is in the base."""
+LOCK_KEY = "tg:quota:rebuild"
+LOCK_MS = 60_000
+HOUR_S = 3_600
+GRANTS_PER_QUERY = 5_000
+
+_GRANTS = """
+SELECT id, limits FROM marketplace_grant
+WHERE revoked_at IS NULL AND jsonb_typeof(limits -> 'quota') = 'object'
+"""
+_UNITS = """
+SELECT t.grant_id, sum(t.units) FROM marketplace_usagetally t
+JOIN marketplace_usagesegment s ON s.id = t.segment_id
+LEFT JOIN unnest(%(boots)s::uuid[], %(sequences)s::bigint[]) AS joined(boot, sequence) ON joined.boot = s.boot
+WHERE t.grant_id = ANY(%(grants)s) AND t.hour >= to_timestamp(%(first)s) AND t.hour < to_timestamp(%(end)s)
+  AND (joined.boot IS NULL OR s.sequence < joined.sequence)
+GROUP BY t.grant_id
+"""
+
+
+@dataclass(slots=True)
+class Rebuild:
+    """Tries to rebuild, a step a call of ``advance``, until the generation is there."""
+
+    journal_dir: Path
+    missing_since: float | None = field(default=None)
+
+    def advance(self, store: redis.Redis, connection: psycopg.Connection) -> bool:
+        """True when the counters are complete. Raises redis.RedisError, psycopg.Error; then it is tried again."""
+        if store.get(GENERATION_KEY) is not None:
+            self.missing_since = None
+            return True
+        now = time.monotonic()
+        if self.missing_since is None:
+            self.missing_since = now
+            log.warning("the quota counters are gone: rebuilding them from the tallies")
+        joined = {key.decode(): int(value) for key, value in _hash(store, JOIN_KEY).items()}
+        is_late = now - self.missing_since > JOIN_S_MAX
+        if not _is_quiet(self.journal_dir, joined, is_late=is_late):
+            return False
+        if not store.set(LOCK_KEY, "1", nx=True, px=LOCK_MS):
+            return False
+        try:
+            count = counters_write(store, connection, joined=joined, now=time.time())
+            store.delete(JOIN_KEY)
+            store.set(GENERATION_KEY, uuid4().hex)
+        finally:
+            store.delete(LOCK_KEY)
+        log.warning("rebuilt %d quota counters", count)
+        self.missing_since = None
+        return True
+
+
+def _hash(store: redis.Redis, key: str) -> Mapping[bytes, bytes]:
+    value: Any = store.hgetall(key)
+    return dict(value)
+
+
+def _is_quiet(journal_dir: Path, joined: Mapping[str, int], *, is_late: bool) -> bool:
+    """Whether all that must be in the base is shipped: all of the dead, and what the living have before they joined."""
+    for folder in boot_folders(journal_dir):
+        with dead_locked(folder) as is_dead:
+            pass
+        sealed = segments_list(folder, SEALED_SUFFIX)
+        if is_dead:
+            if sealed or segments_list(folder, OPEN_SUFFIX):
+                return False
+        elif folder.name not in joined:
+            if not is_late:
+                return False
+        elif any(int(path.stem) < joined[folder.name] for path in sealed):
+            return False
+    return True
+
+
+def counters_write(store: redis.Redis, connection: psycopg.Connection, *, joined: Mapping[str, int], now: float) -> int:
+    """Write the counter of every live grant's current window; returns how many are above zero.
+
+    An hour in which a window begins is counted whole: tallies know full hours only, and too much is the safe side.
+    """
+    for key in store.scan_iter(match="tg:q:*", count=1_000):
+        store.delete(key)
+    count = 0
+    for window, grants in _windows(connection, now).items():
+        for units in _used(connection, window, grants, joined):
+            key = quota_key(units[0].hex, window.kind, window.starts_at)
+            store.eval(QUOTA_BASE.text, 1, key, int(units[1]), window.ends_at + KEPT_S)
+            count += 1
+    return count
+
+
+def _windows(connection: psycopg.Connection, now: float) -> dict[Window, list[UUID]]:
+    """The live grants with a quota, by the window that they are in now."""
+    with connection.transaction():
+        rows = connection.execute(_GRANTS).fetchall()
+    windows: dict[Window, list[UUID]] = {}
+    for grant_id, value in rows:
+        quota = Limits.from_dict(value).quota
+        window = window_at(quota, now) if quota is not None else None
+        if window is not None:
+            windows.setdefault(window, []).append(grant_id)
+    return windows
+
+
+def _used(
+    connection: psycopg.Connection, window: Window, grants: list[UUID], joined: Mapping[str, int]
+) -> Iterable[tuple[UUID, int]]:
+    for start in range(0, len(grants), GRANTS_PER_QUERY):
+        values = {
+            "grants": grants[start : start + GRANTS_PER_QUERY],
+            "first": window.starts_at - window.starts_at % HOUR_S,
+            "end": window.ends_at,
+            "boots": [UUID(hex=boot) for boot in joined],
+            "sequences": list(joined.values()),
+        }
+        with connection.transaction():
+            yield from connection.execute(_UNITS, values).fetchall()

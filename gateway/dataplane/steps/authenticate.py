@@ -30,7 +30,7 @@ APP_CODE_BYTES_MAX = 128
 APP_CODE_PARAMETERS = (b"AppCode", b"appcode", b"appCode", b"APPCODE", b"APPCode")
 """The spellings of the query parameter that existing clients use (protocol section 2)."""
 RETRY_AFTER_STORE_DOWN_S = 1
-SCHEME = b"appcode "
+SCHEME = b"appcode"
 
 _Pending = Coroutine[Any, Any, None]
 
@@ -78,7 +78,7 @@ class _Authenticate:
         if self._code_places == "disable":
             return None
         authorization = first.get(b"authorization", b"")
-        if authorization[:8].lower() == SCHEME:
+        if authorization[:7].lower() == SCHEME and authorization[7:8] in (b" ", b""):
             return authorization[8:].strip()
         if self._code_places != "header_query" or not call.query:
             return None

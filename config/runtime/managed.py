@@ -22,6 +22,7 @@ BACKOFF_FIRST_S = 0.2
 BACKOFF_MAX_S = 8.0
 PAUSE_S = 60.0
 ORPHANS_S_MAX = 2.0
+SETTLE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Program:
     owner: Owner | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     stop_s_max: float = 10.0
-    is_ready: Callable[[], bool] = field(default=lambda: True)
+    is_ready: Callable[[], bool] | None = None  # None: ready when it has lived for SETTLE_S
     prepare: Callable[[], None] = field(default=lambda: None)
 
 
@@ -49,6 +50,7 @@ class Managed:
         self.is_wanted = False
         self.restarts: deque[float] = deque(maxlen=RESTARTS_PER_MINUTE_MAX)
         self.start_at = 0.0
+        self._started_at = 0.0
         self._path = logs / f"{program.name}.log"
         self._log: IO[bytes] | None = None
         self._partial = b""
@@ -58,6 +60,7 @@ class Managed:
         """Start it and return the file descriptor that carries its output."""
         self.program.prepare()
         self.is_wanted = True
+        self._started_at = time.monotonic()
         self.child = child_spawn(
             self.program.argv,
             env=self.program.env,
@@ -74,6 +77,15 @@ class Managed:
     def is_alive(self) -> bool:
         """Whether the process runs now."""
         return self.child is not None and self.child.poll() is None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it runs and does its work, as far as it can be seen from outside."""
+        if not self.is_alive:
+            return False
+        if self.program.is_ready is not None:
+            return self.program.is_ready()
+        return time.monotonic() - self._started_at >= SETTLE_S
 
     def read(self) -> bool:
         """Move what it wrote to its log, and warnings to the terminal. Returns False at the end of the output."""

@@ -1,5 +1,6 @@
 """The table of programs: what `up` runs here, with which command line, and how each shows that it is ready."""
 
+import signal
 import sys
 import urllib.error
 import urllib.request
@@ -31,8 +32,6 @@ def stores_plan(settings: Settings, environ: Mapping[str, str]) -> tuple[Postgre
 
 def postgres_program(server: Postgres) -> Program:
     """The embedded PostgreSQL. SIGINT is its fast shutdown."""
-    import signal
-
     return Program(
         name="postgres",
         argv=tuple(server.argv()),
@@ -95,7 +94,7 @@ def programs_plan(settings: Settings, environ: Mapping[str, str]) -> list[Progra
             env=env,
             cwd=BASE_DIR,
             stop_s_max=drain.get(name, 10.0),
-            is_ready=ready.get(name, lambda: True),
+            is_ready=ready.get(name),
         )
         for name, argv in commands.items()
     ]

@@ -65,15 +65,15 @@ class Supervisor:
         for program in programs:
             self.managed[program.name] = Managed(program, logs=self.logs)
             self._start(self.managed[program.name])
-        waiting = {program.name: program for program in programs}
+        waiting = [program.name for program in programs]
         deadline = time.monotonic() + READY_S_MAX
         while waiting:
             self._turn()
             if self.stops_asked:
                 raise Stopped
-            for name, program in list(waiting.items()):
-                if self.managed[name].is_alive and program.is_ready():
-                    del waiting[name]
+            for name in list(waiting):
+                if self.managed[name].is_ready:
+                    waiting.remove(name)
                 elif len(self.managed[name].restarts) >= START_TRIES_MAX:
                     raise StartFault(f"{name} does not start. The end of its log:\n{_tail(self.logs / f'{name}.log')}")
             if waiting and time.monotonic() > deadline:
@@ -113,13 +113,13 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stop all in order, each group together; a second request to stop kills what is left."""
-        for group in STOP_ORDER:
+        named = {name for group in STOP_ORDER for name in group}
+        others = tuple(name for name in self.managed if name not in named)
+        for group in (others, *STOP_ORDER):
             members = [self.managed[name] for name in group if name in self.managed]
             for member in members:
                 member.ask_to_stop()
             self._wait_ended(members)
-        for member in self.managed.values():
-            member.kill()
         self._selector.close()
 
     def _wait_ended(self, members: list[Managed]) -> None:

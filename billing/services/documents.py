@@ -109,6 +109,7 @@ def _line(line: InvoiceLine, time_zone: str) -> documents.DocumentLine:
         first_on=period.first_on,
         last_on=period.last_on,
         parts=parts,
+        proration=str(line.explanation.get("proration", "1")),
     )
 
 

@@ -4,4 +4,6 @@ from django.apps import AppConfig
 
 
 class BillingConfig(AppConfig):
+    """Registers the app with Django."""
+
     name = "billing"

@@ -16,6 +16,7 @@ from billing.services.locks import work_lock
 REBUILD_OVERLAP = timedelta(minutes=20)
 """How far back arrived segments are looked at again: a multiple of the interval, since segments commit out of order."""
 
+REBUILD_OVERLAP_DAILY = timedelta(days=3)
 REPORT_KEPT_S = 600
 
 
@@ -24,7 +25,15 @@ def usage_rebuild() -> None:
     """Rebuild the hours for which tallies arrived lately."""
     with work_lock("usage_rebuild") as is_ours:
         if is_ours:
-            usage.usage_rebuild_arrived(now=timezone.now(), overlap=REBUILD_OVERLAP)
+            now = timezone.now()
+            usage.usage_rebuild_arrived(now=now, received_since=now - REBUILD_OVERLAP)
+
+
+@shared_task(name="billing.tasks.usage_rebuild_daily")
+def usage_rebuild_daily() -> None:
+    """Rebuild once more what arrived over the last days: whatever the frequent task missed while workers were down."""
+    now = timezone.now()
+    usage.usage_rebuild_arrived(now=now, received_since=now - REBUILD_OVERLAP_DAILY)
 
 
 @shared_task(name="billing.tasks.periods_turn")

@@ -24,7 +24,7 @@ from billing.models import (
 from billing.selectors.rating import LineDraft, late_lines, late_waiting, period_lines
 from billing.selectors.review import review_reasons
 from billing.services.locks import consumer_lock
-from billing.services.usage import usage_rebuild
+from billing.services.usage import usage_rebuild, usage_rebuild_arrived
 from marketplace.models import Organization
 
 LINES_PER_INVOICE_MAX = 5_000
@@ -57,7 +57,7 @@ def invoice_draft(
     if invoice is None and not mine and not late_waiting(organization_id=organization_id, currency=currency):
         return None
     for period in mine:
-        usage_rebuild(since=period.starts_at, subscription_ids=[period.subscription_id], now=now)
+        _usage_complete(period, now)
     return _compute(
         invoice,
         organization_id=organization_id,
@@ -80,6 +80,14 @@ def invoice_refresh(*, invoice: Invoice, now: datetime) -> Invoice | None:
         period_end=invoice.period_end,
         now=now,
     )
+
+
+def _usage_complete(period: BillingPeriod, now: datetime) -> None:
+    """Rebuild the period's usage, and whatever arrived for older hours since the draft before this one was due."""
+    ids = [period.subscription_id]
+    usage_rebuild(since=period.starts_at, subscription_ids=ids, now=now)
+    before = period.starts_at - (period.ends_at - period.starts_at)
+    usage_rebuild_arrived(received_since=before, subscription_ids=ids, now=now)
 
 
 def _periods(organization_id: UUID, currency: str, bounds: Bounds) -> list[BillingPeriod]:

@@ -225,7 +225,7 @@ def _bounds(period: Period) -> tuple[int, int]:
     return (hour_floor(period.start) - epoch) // second, (hour_floor(period.end) - epoch) // second
 
 
-def _grant_rewrite(subscription: Subscription, *, ends_at: datetime | None | object = ...) -> None:
+def _grant_rewrite(subscription: Subscription, *, ends_at: datetime | object | None = ...) -> None:
     """Write the plan's limits, with the current period's bounds, into the grant (unless that has gone with its app)."""
     grant = subscription.grant
     if grant is None or _grant_is_gone(subscription):

@@ -27,6 +27,8 @@ from billing.selectors.tallies import hours_touched, meter_hours, tallies_by_gra
 SUBSCRIPTIONS_PER_LOCK = 200
 """Subscriptions whose usage is rebuilt in one transaction."""
 
+RUN_GAP = timedelta(hours=24)
+
 logger = logging.getLogger(__name__)
 Key = tuple[UUID, datetime]
 
@@ -65,19 +67,27 @@ def usage_rebuild(
     return total
 
 
-def usage_rebuild_arrived(*, now: datetime, overlap: timedelta) -> Rebuilt:
-    """Rebuild every hour for which tallies arrived within ``overlap`` before ``now``, however late they are.
+def usage_rebuild_arrived(
+    *, now: datetime, received_since: datetime, subscription_ids: Iterable[UUID] | None = None
+) -> Rebuilt:
+    """Rebuild every hour for which tallies have arrived since a moment, however old these hours are.
 
-    Segments commit out of order, so nothing is remembered: the caller's overlap is a multiple of its interval.
+    Segments commit out of order, so nothing is remembered: callers look back over a multiple of their interval.
     """
-    touched = hours_touched(received_since=now - overlap)
-    subscriptions = Subscription.objects.filter(grant_id__in=list(touched)).values_list("id", "grant_id")
+    wanted = Subscription.objects.filter(grant__isnull=False)
+    if subscription_ids is not None:
+        wanted = wanted.filter(id__in=list(subscription_ids))
+    grants = {grant_id: key for key, grant_id in wanted.values_list("id", "grant_id")} if subscription_ids else None
+    touched = hours_touched(received_since=received_since, grant_ids=grants)
+    if grants is None:
+        rows = wanted.filter(grant_id__in=list(touched)).values_list("grant_id", "id")
+        grants = {grant_id: key for grant_id, key in rows if grant_id is not None}
     total = Rebuilt()
-    for subscription_id, grant_id in sorted(subscriptions):
-        hours = touched[grant_id]
-        total += usage_rebuild(
-            since=hours[0], until=hours[-1] + timedelta(hours=1), subscription_ids=[subscription_id], now=now
-        )
+    for grant_id, hours in touched.items():
+        for first, last in _runs(hours) if grant_id in grants else ():
+            total += usage_rebuild(
+                since=first, until=last + timedelta(hours=1), subscription_ids=[grants[grant_id]], now=now
+            )
     return total
 
 
@@ -103,6 +113,17 @@ def usage_release(*, invoice: Invoice) -> None:
         usage_rebuild(
             since=hour, until=hour + timedelta(hours=1), subscription_ids=[subscription_id], now=invoice.voided_at
         )
+
+
+def _runs(hours: Sequence[datetime]) -> list[tuple[datetime, datetime]]:
+    """Gather hours in order into runs without a gap of more than RUN_GAP, so that one old hour costs one old hour."""
+    runs: list[tuple[datetime, datetime]] = []
+    for hour in hours:
+        if runs and hour - runs[-1][1] <= RUN_GAP:
+            runs[-1] = (runs[-1][0], hour)
+        else:
+            runs.append((hour, hour))
+    return runs
 
 
 @transaction.atomic

@@ -3,7 +3,7 @@
 import json
 import time
 from argparse import ArgumentParser
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -29,6 +29,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        """Say what to close, and who does it."""
         parser.add_argument("--month", help="periods that begin in this month of each subscription's zone: 2026-10")
         parser.add_argument("--subscription", help="only this one (sub_…); alone: its current period")
         parser.add_argument(
@@ -39,6 +40,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *args: Any, **given: Any) -> None:
+        """Ask a worker, or do it here, and print what was drafted."""
         options = self._options(given)
         if given["inline"]:
             self._print(report_dict(period_close(**close_options(options))), given["json"])
@@ -54,14 +56,15 @@ class Command(BaseCommand):
         options = {}
         try:
             if given["month"]:
-                options["month"] = datetime.strptime(given["month"], "%Y-%m").date().isoformat()
+                options["month"] = date.fromisoformat(f"{given['month']}-01").isoformat()
             if given["as_of"]:
                 moment = datetime.fromisoformat(given["as_of"])
                 options["as_of"] = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
             if given["subscription"]:
                 options["subscription"] = str(Subscription.id_from_public(given["subscription"]))
         except (ValueError, MalformedId) as problem:
-            raise CommandError(f"{problem}. Write --month 2026-10, --as-of 2026-11-01T02:00Z, --subscription sub_…")
+            text = f"{problem}. Write --month 2026-10, --as-of 2026-11-01T02:00Z, --subscription sub_…"
+            raise CommandError(text) from problem
         wanted = options.get("subscription")
         if wanted and not Subscription.objects.filter(id=wanted).exists():
             raise CommandError("There is no such subscription.")

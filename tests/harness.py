@@ -29,6 +29,7 @@ def environment_prepare() -> Path:
         atexit.register(_folder_remove, Path(os.environ[RUN_FOLDER]), os.getpid())
     run = Path(os.environ[RUN_FOLDER])
     var = run / f"var-{os.getpid()}"
+    (var / "static").mkdir(parents=True, exist_ok=True)  # else WhiteNoise warns, and warnings are errors
     os.environ.update(
         TEST_SECRETS,
         TOLLGATE_ENV="test",

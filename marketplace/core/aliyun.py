@@ -36,13 +36,18 @@ def hints_read(document: dict[str, Any], pointers: list[str]) -> tuple[PolicyHin
     _auth_read(operations, policies, warnings)
     _nonce_read(operations, policies, warnings)
     upstream_url, timeout_ms = _backend_read(operations, warnings)
-    for pointer, operation in operations:
-        for name in _HANDLING:
-            if str(operation.get(name, "PASSTHROUGH")).upper() == "MAPPING":
-                warnings.append(
-                    (pointer_join(pointer, name), "calls are forwarded as they come; parameter mapping is not applied")
-                )
-        warnings += [(pointer_join(pointer, name), "not applied") for name in _MAPPING_ONLY if name in operation]
+    warnings += [
+        (pointer_join(pointer, name), "calls are forwarded as they come; parameter mapping is not applied")
+        for pointer, operation in operations
+        for name in _HANDLING
+        if str(operation.get(name, "PASSTHROUGH")).upper() == "MAPPING"
+    ]
+    warnings += [
+        (pointer_join(pointer, name), "not applied")
+        for pointer, operation in operations
+        for name in _MAPPING_ONLY
+        if name in operation
+    ]
     return PolicyHints(policies, upstream_url, timeout_ms), warnings
 
 

@@ -132,14 +132,14 @@ def _operations_read(read: ImportedDocument) -> None:
         pointer = pointer_join("/paths", path)
         try:
             template = template_parse(path)
-            item = reference_resolve(read.document, item)
+            resolved = reference_resolve(read.document, item)
         except (MalformedPath, ReferenceBroken) as error:
             read.faults.append((pointer, str(error)))
             continue
-        if not isinstance(item, dict):
+        if not isinstance(resolved, dict):
             read.faults.append((pointer, "a path must be an object with operations"))
             continue
-        _path_read(read, template, item, pointer, shapes, names)
+        _path_read(read, template, resolved, pointer, shapes, names)
         if len(read.operations) > OPERATIONS_MAX:
             read.faults.append(("/paths", f"the document has more than {OPERATIONS_MAX} operations; split it"))
             return

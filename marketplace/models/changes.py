@@ -3,7 +3,7 @@
 from django.db import models
 
 from marketplace.models.accounts import Organization, Person
-from marketplace.models.base import Entity, id_mint
+from marketplace.models.base import id_mint
 
 
 class Change(models.Model):

@@ -52,7 +52,7 @@ def catalog_list(
     if not query:
         return Page([], "")
     rank = "(ts_rank(marketplace_api.search_tokens, %s::tsquery) * %s)::bigint"
-    rows = rows.extra(where=["marketplace_api.search_tokens @@ %s::tsquery"], params=[query])  # noqa: S610 - parameters only
+    rows = rows.extra(where=["marketplace_api.search_tokens @@ %s::tsquery"], params=[query])
     rows = rows.annotate(rank=RawSQL(rank, [query, RANK_SCALE]))  # noqa: S611 - parameters only
     return page_take(rows, cursor=cursor, limit=limit, order=("-rank", "-id"), bound=bound)
 
@@ -66,12 +66,12 @@ def categories_list() -> list[Category]:
 def catalog_get(*, slug: str, person: Person | None = None) -> Api:
     """One API by its slug or public id: listed, or of an organization that the person is a member of. Raises NotFound."""
     rows = Api.objects.select_related("provider")
-    if slug.startswith("api_"):
-        api = entity_find(Api, rows, slug)
+    if slug.startswith("api_") or "\x00" in slug:
+        found: Api | None = entity_find(Api, rows, slug)
     else:
-        api = rows.filter(slug=slug[:80]).first() if "\x00" not in slug else None
-    if api is not None and (listed_apis().filter(id=api.id).exists() or _is_insider(api, person)):
-        return api
+        found = rows.filter(slug=slug[:80]).first()
+    if found is not None and (listed_apis().filter(id=found.id).exists() or _is_insider(found, person)):
+        return found
     raise NotFound(_("There is no such API in the catalogue."))
 
 

@@ -149,7 +149,7 @@ def grant_issue(
 
 
 @transaction.atomic
-def grant_limits_set(*, grant: Grant, limits: Limits, ends_at: datetime | None | object = ...) -> Grant:
+def grant_limits_set(*, grant: Grant, limits: Limits, ends_at: datetime | object | None = ...) -> Grant:
     """Replace the limits (and, when given, the end) of a live grant. Raises InvalidInput; Conflict when it is revoked."""
     grant = Grant.objects.select_for_update().get(id=grant.id)
     if grant.revoked_at is not None:

@@ -5,8 +5,10 @@ it is asked before, of ``selectors.accounts``.
 """
 
 from typing import Any
+from zoneinfo import available_timezones
 
 from allauth.account.models import EmailAddress
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -21,6 +23,8 @@ from marketplace.services.changes import change_announce
 
 ORGANIZATIONS_PER_PERSON_MAX = 20
 MEMBERS_PER_ORGANIZATION_MAX = 200
+_TIME_ZONES = frozenset(available_timezones())
+PERSON_FIELDS = frozenset({"name", "language", "time_zone"})
 ORGANIZATION_FIELDS = frozenset(
     {
         "name",
@@ -72,6 +76,16 @@ def person_email_verify(*, person: Person) -> None:
 
 
 @transaction.atomic
+def person_update(*, person: Person, **fields: Any) -> Person:
+    """Change what a person says about themselves (PERSON_FIELDS). Raises InvalidInput."""
+    locale_check(fields)
+    changed: Person = fields_set(person, fields, allowed=PERSON_FIELDS, exclude=["password"])
+    changed.save(update_fields=sorted(fields))
+    audit_record(verb="person.update", subject=changed.public_id, person=changed, detail={"fields": sorted(fields)})
+    return changed
+
+
+@transaction.atomic
 def organization_create(
     *, name: str, person: Person | None, is_provider: bool = False, is_consumer: bool = True
 ) -> Organization:
@@ -103,6 +117,7 @@ def organization_create(
 @transaction.atomic
 def organization_update(*, organization: Organization, person: Person | None, **fields: Any) -> Organization:
     """Change what an organization says about itself (ORGANIZATION_FIELDS). Raises InvalidInput."""
+    locale_check(fields)
     organization = fields_set(organization, fields, allowed=ORGANIZATION_FIELDS)
     if not (organization.is_provider or organization.is_consumer):
         raise InvalidInput(
@@ -220,7 +235,21 @@ def entity_check(entity: Any, *, exclude: list[str] | None = None) -> None:
         raise InvalidInput(message, faults=faults) from error
 
 
-def fields_set(entity: Any, fields: dict[str, Any], *, allowed: frozenset[str]) -> Any:
+def locale_check(fields: dict[str, Any]) -> None:
+    """Raise InvalidInput for a language that we do not speak, or a time zone that does not exist."""
+    faults = []
+    if fields.get("time_zone", "UTC") not in _TIME_ZONES:
+        faults.append(Fault("/time_zone", _("There is no such time zone. Write it as Asia/Shanghai.")))
+    languages = dict(settings.LANGUAGES)
+    if fields.get("language", "en") not in languages:
+        faults.append(Fault("/language", _("Choose one of: %(codes)s.") % {"codes": ", ".join(languages)}))
+    if faults:
+        raise InvalidInput(" ".join(fault.detail for fault in faults), faults=faults)
+
+
+def fields_set(
+    entity: Any, fields: dict[str, Any], *, allowed: frozenset[str], exclude: list[str] | None = None
+) -> Any:
     """Lock the row, set ``fields`` and check them. Raises InvalidInput for a field that cannot be set or a bad value."""
     unknown = sorted(set(fields) - allowed)
     if unknown:
@@ -231,7 +260,7 @@ def fields_set(entity: Any, fields: dict[str, Any], *, allowed: frozenset[str]) 
     locked = type(entity).objects.select_for_update().get(pk=entity.pk)
     for name, value in fields.items():
         setattr(locked, name, value)
-    entity_check(locked)
+    entity_check(locked, exclude=exclude)
     return locked
 
 

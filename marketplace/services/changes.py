@@ -25,7 +25,8 @@ ChangeKind = Literal["app", "catalog"]
 class Publisher(Protocol):
     """Called with the kind and the id of an App or Api. Reads the present state and publishes it; raises when it cannot."""
 
-    def __call__(self, *, kind: str, subject_id: UUID) -> None: ...
+    def __call__(self, *, kind: str, subject_id: UUID) -> None:
+        """Publish."""
 
 
 _publishers: list[Publisher] = []
@@ -67,7 +68,9 @@ def _publish_or_log(kind: str, subject_id: UUID) -> bool:
 def _publish(kind: str, subject_id: UUID) -> bool:
     """Publish one subject under a lock of its own: the last to publish has then read the newest state."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"tollgate.change:{kind}:{subject_id}"])
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"tollgate.change:{kind}:{subject_id}"]
+        )
     ids = list(Change.objects.filter(kind=kind, subject_id=subject_id, published_at=None).values_list("id", flat=True))
     if not ids or not _publishers:
         return False

@@ -1,0 +1,46 @@
+"""The addresses of the marketplace's REST API, below /api/v1/."""
+
+from django.urls import path
+
+from marketplace.api import access_tokens, apis, apps, catalogue, organizations, stages, usage
+
+urlpatterns = [
+    path("me", organizations.Me.as_view()),
+    path("organizations", organizations.Organizations.as_view()),
+    path("organizations/<str:organization>", organizations.OrganizationOne.as_view()),
+    path("organizations/<str:organization>/members", organizations.Members.as_view()),
+    path("organizations/<str:organization>/invitations", organizations.Invitations.as_view()),
+    path("organizations/<str:organization>/apis", apis.OrganizationApis.as_view()),
+    path("organizations/<str:organization>/apps", apps.OrganizationApps.as_view()),
+    path("organizations/<str:organization>/access_tokens", access_tokens.OrganizationAccessTokens.as_view()),
+    path("organizations/<str:organization>/usage", usage.OrganizationUsage.as_view()),
+    path("organizations/<str:organization>/usage.csv", usage.OrganizationUsageCsv.as_view()),
+    path("memberships/<str:membership>", organizations.MemberOne.as_view()),
+    path("invitations/accept", organizations.InvitationAccept.as_view()),
+    path("invitations/<str:invitation>/withdraw", organizations.InvitationWithdraw.as_view()),
+    path("apis/<str:api>", apis.ApiOne.as_view()),
+    path("apis/<str:api>/policies", apis.ApiPoliciesOne.as_view()),
+    path("apis/<str:api>/import", apis.ApiImport.as_view()),
+    path("apis/<str:api>/operations", apis.ApiOperations.as_view()),
+    path("apis/<str:api>/grants", apps.ApiGrants.as_view()),
+    path("apis/<str:api>/stages", stages.Stages.as_view()),
+    path("apis/<str:api>/stages/<str:stage>", stages.StageOne.as_view()),
+    path("apis/<str:api>/stages/<str:stage>/deployments", stages.StageDeploy.as_view()),
+    path("apis/<str:api>/stages/<str:stage>/rollback", stages.StageRollback.as_view()),
+    path("apis/<str:api>/stages/<str:stage>/withdraw", stages.StageWithdraw.as_view()),
+    path("apis/<str:api>/deployments", stages.Deployments.as_view()),
+    path("apis/<str:api>/deployments/<str:deployment>", stages.DeploymentOne.as_view()),
+    path("catalogue", catalogue.Catalogue.as_view()),
+    path("catalogue/categories", catalogue.CatalogueCategories.as_view()),
+    path("catalogue/<str:slug>", catalogue.CatalogueOne.as_view()),
+    path("catalogue/<str:slug>/operations", catalogue.CatalogueOperations.as_view()),
+    path("catalogue/<str:slug>/openapi", catalogue.CatalogueDocument.as_view()),
+    path("apps/<str:app>", apps.AppOne.as_view()),
+    path("apps/<str:app>/credentials", apps.AppCredentials.as_view()),
+    path("apps/<str:app>/grants", apps.AppGrants.as_view()),
+    path("credentials/<str:credential>/rotate", apps.CredentialRotate.as_view()),
+    path("credentials/<str:credential>/revoke", apps.CredentialRevoke.as_view()),
+    path("grants/<str:grant>", apps.GrantOne.as_view()),
+    path("access_tokens", access_tokens.AccessTokens.as_view()),
+    path("access_tokens/<str:access_token>/revoke", access_tokens.AccessTokenRevoke.as_view()),
+]

@@ -59,6 +59,14 @@ class AuthWatch:
         self.throttled += 1
         return -(-verdict.retry_after_us // MICROSECONDS)
 
+    def report(self) -> dict[str, int]:
+        """The counts, for the metrics."""
+        return {
+            "failures": self.failures,
+            "throttled": self.throttled,
+            "nonces_unchecked": self.nonces_unchecked,
+        }
+
     def _forget(self, now_us: int) -> None:
         self._tat_us = {peer: tat_us for peer, tat_us in self._tat_us.items() if tat_us > now_us}
         if len(self._tat_us) >= ADDRESSES_MAX:

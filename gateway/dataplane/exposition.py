@@ -27,6 +27,9 @@ _HELP = {
     "tollgate_store_commands_total": "Commands sent to Valkey.",
     "tollgate_store_failures_total": "Lost connections to Valkey.",
     "tollgate_directory_misses_total": "Credentials that were not in the cache.",
+    "tollgate_authentication_failures_total": "Calls without a valid credential or signature.",
+    "tollgate_authentication_throttled_total": "Look-ups refused to addresses that failed too often.",
+    "tollgate_nonces_unchecked_total": "Nonces that could not be checked because Valkey did not answer.",
     "tollgate_lease_round_trips_total": "Leases and reports of quotas and rate limits.",
     "tollgate_worker_restarts_total": "Workers that ended unexpectedly.",
     "tollgate_in_flight": "Calls in progress.",
@@ -91,7 +94,9 @@ def counters(report: Report) -> list[tuple[tuple[str, Labels], float]]:
         "tollgate_lease_round_trips_total": report["leases"]["round_trips"],
         "tollgate_upstream_retries_total": sum(row[3] for row in report["upstreams"].values()),
         "tollgate_snapshot_faults_total": report["snapshot_faults"],
-        "tollgate_authentication_failures_total": report["authentication_failures"],
+        "tollgate_authentication_failures_total": report["authentication"]["failures"],
+        "tollgate_authentication_throttled_total": report["authentication"]["throttled"],
+        "tollgate_nonces_unchecked_total": report["authentication"]["nonces_unchecked"],
     }
     return rows + [((name, ()), value) for name, value in plain.items()]
 

@@ -20,6 +20,7 @@ import uvloop
 
 from gateway.core.http_head import RequestParser, ResponseParser
 from gateway.dataplane import listener
+from gateway.dataplane.auth_watch import watch_of
 from gateway.dataplane.client_answers import BUSY, HOLDING, IDLE, ClientAnswers
 from gateway.dataplane.directory import INVALIDATE_CHANNEL, Directory
 from gateway.dataplane.http1 import ClientConnection
@@ -211,7 +212,7 @@ class Worker:
                     "allowed_without_store": plane.leases.allowed_without_store,
                     "rebuilding": plane.leases.is_rebuilding,
                 },
-                "authentication_failures": plane.auth_watch.failures if plane.auth_watch else 0,
+                "authentication": watch_of(plane).report(),
                 "directory": {"entries": len(plane.directory), "misses": plane.directory.misses},
             }
         )

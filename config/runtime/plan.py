@@ -61,7 +61,7 @@ def programs_plan(settings: Settings, environ: Mapping[str, str]) -> list[Progra
     """Everything that stands on the stores."""
     var, python = settings.var, sys.executable
     beat_file = var / "run" / "beat-schedule"
-    celery = (python, "-m", "celery", "-A", "config.celery")
+    celery = (python, "-m", "celery", "--quiet", "-A", "config.celery")
     commands: dict[str, tuple[str, ...]] = {
         "gateway": (python, "-m", "gateway.dataplane"),
         "portal": (python, "-m", "gunicorn", "config.wsgi", *_gunicorn_options(settings)),

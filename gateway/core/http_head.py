@@ -43,7 +43,7 @@ class RequestBlock:
     """The header section of a request, checked; shared by every request that repeats it, so never changed.
 
     ``headers``: (lower-case name, value) in wire order; ``names``: the names as sent; ``first``: the first value of each;
-    ``forward``: the lines that go upstream, each with CRLF; ``content_length``: None when absent.
+    ``forward``: the lines that go upstream, each with CRLF, with X-Forwarded-Host; ``content_length``: None when absent.
     """
 
     __slots__ = (
@@ -185,7 +185,10 @@ class RequestParser:
             raise Rejection("I400HD", "`Content-Length` and `Transfer-Encoding` exclude each other")
         if connection:
             forward = _connection_apply(block, connection, forward)
-        block.forward = b"".join([line[3] for line in forward])
+        lines = [line[3] for line in forward]
+        if block.host:
+            lines.append(b"X-Forwarded-Host: " + block.host + b"\r\n")
+        block.forward = b"".join(lines)
         return block
 
 

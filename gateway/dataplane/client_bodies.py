@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gateway.core.http_body import BodyInvalid, BodyReader, ChunkedReader, LengthReader
 from gateway.core.rejections import Rejection
-from gateway.dataplane.client_answers import BUSY, HOLDING, ClientAnswers
+from gateway.dataplane.client_answers import BUSY, HOLDING, NEVER, ClientAnswers
 from gateway.dataplane.steps.guard import body_limit
 from gateway.dataplane.steps.match import match
 
@@ -46,19 +46,27 @@ class ClientBodies(ClientAnswers):
         """A head with a body was read; ``rest`` are the octets after it."""
         self.reader = ChunkedReader() if call.body_length < 0 else LengthReader(call.body_length)
         self.received = 0
-        self.ahead_size = 0
+        self.ahead = []
         self.deadline = monotonic() + self.worker.settings.body_timeout_s
         block = call.block
         try:
+            # What came with the head is checked before anything goes upstream.
+            content = self._read(call, self.reader, rest) if rest else b""
             route = match(call, self.worker.plane.snapshot)
+            limit = body_limit(route, self.worker.plane)
+            if max(self.received, call.body_length) > limit:
+                raise Rejection("I413RL", f"at most {limit} octets")
             if route.holds_form and block.signed and block.is_form:
                 self._hold_begin(call, at_once=bool(rest))
-            else:
-                self.steps(call)
+                self._hold(call, content)
+                return
         except Rejection as rejection:
             self.worker.respond.refuse(call, rejection)
-        if rest and self.call is call:
-            self.body_received(rest)
+            return
+        if content:
+            self.ahead.append(content)
+        self.ahead_size = len(content)
+        self.steps(call)
 
     def _hold_begin(self, call: Call, *, at_once: bool) -> None:
         limit = min(HELD_BODY_BYTES_MAX, body_limit(call.route, self.worker.plane))  # type: ignore[arg-type]
@@ -75,18 +83,10 @@ class ClientBodies(ClientAnswers):
         if reader is None or call is None:
             return
         try:
-            content = reader.feed(data)
-        except BodyInvalid as fault:
-            self.body_refuse(Rejection("I400BD", str(fault)))
+            content = self._read(call, reader, data)
+        except Rejection as rejection:
+            self.body_refuse(rejection)
             return
-        call.request_bytes += len(data) - len(reader.rest)
-        self.received += len(content)
-        if reader.done:
-            if not self.writing_paused:
-                self.deadline = float("inf")
-            self._keep_rest(reader)
-        elif not self.reading_paused and not self.writing_paused:
-            self.deadline = monotonic() + self.worker.settings.body_timeout_s
         if call.outcome:
             return
         if self.state == HOLDING:
@@ -94,10 +94,23 @@ class ClientBodies(ClientAnswers):
         else:
             self._forward(call, content)
 
-    def _keep_rest(self, reader: BodyReader) -> None:
-        if reader.rest:
-            rest, reader.rest = reader.rest, b""
-            self.read_ahead(rest)
+    def _read(self, call: Call, reader: BodyReader, data: bytes) -> bytes:
+        """Take the framing off; octets of later requests are kept. Raises Rejection I400BD."""
+        try:
+            content = reader.feed(data)
+        except BodyInvalid as fault:
+            raise Rejection("I400BD", str(fault)) from None
+        rest, reader.rest = reader.rest, b""
+        call.request_bytes += len(data) - len(rest)
+        self.received += len(content)
+        if reader.done:
+            if not self.writing_paused:
+                self.deadline = NEVER
+            if rest:
+                self.read_ahead(rest)
+        elif not self.reading_paused and not self.writing_paused:
+            self.deadline = monotonic() + self.worker.settings.body_timeout_s
+        return content
 
     def _hold(self, call: Call, content: bytes) -> None:
         if self.received > HELD_BODY_BYTES_MAX:

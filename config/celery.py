@@ -27,6 +27,8 @@ SCHEDULE: dict[str, tuple[schedule | crontab, float]] = {
     "billing.tasks.invoices_send": (schedule(120.0), 110),
     "billing.tasks.statements_compute": (crontab(hour="4", minute="10"), 3600),
     "billing.tasks.ledger_audit": (crontab(hour="3", minute="40"), 3600),
+    "marketplace.tasks.invitations_sweep": (schedule(300.0), 290),
+    "marketplace.tasks.ended_forget": (crontab(minute="50"), 1800),
     "gateway.tasks.changes_publish": (schedule(2.0), 2),
     "gateway.tasks.publish_heal": (schedule(5.0), 5),
     "gateway.tasks.directory_sweep": (schedule(600.0), 300),

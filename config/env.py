@@ -65,6 +65,12 @@ VARIABLES = (
     Variable("TOLLGATE_GATEWAY_WORKERS", "processes of the gateway, 1 to 64", "2", "2"),
     Variable("TOLLGATE_GATEWAY_METRICS_BIND", "address:port of /metrics", "127.0.0.1:9100", "127.0.0.1:9100"),
     Variable("TOLLGATE_UPSTREAM_BIND", "address:port of the demo upstream", "127.0.0.1:9000", "127.0.0.1:9000"),
+    Variable(
+        "TOLLGATE_UPSTREAM_PRIVATE",
+        "1: providers may name private and loopback addresses as upstreams, since clusters are private; 0: public ones only",
+        "0",
+        "1",
+    ),
     Variable("TOLLGATE_JOURNAL_DIR", "usage journal of this node", "/var/lib/tollgate-data/journal", "<var>/journal"),
     Variable(
         "TOLLGATE_EVIDENCE_DIR", "shipped journal segments, kept", "/var/lib/tollgate-data/evidence", "<var>/evidence"
@@ -118,6 +124,7 @@ class Settings:
     gateway_workers: int
     metrics_bind: str
     upstream_bind: str
+    upstream_private: bool
     journal_dir: Path
     evidence_dir: Path
     seal_s: float
@@ -167,6 +174,7 @@ def settings_read() -> Settings:
         "journal_dir": Path(env.str("TOLLGATE_JOURNAL_DIR", str(var / "journal"))).absolute(),
         "evidence_dir": Path(env.str("TOLLGATE_EVIDENCE_DIR", str(var / "evidence"))).absolute(),
         "seal_s": env.float("TOLLGATE_SEAL_S", 1.0, validate=validate.Range(0.05, 60)),
+        "upstream_private": env.bool("TOLLGATE_UPSTREAM_PRIVATE", True),
         "journal_fsync": env.bool("TOLLGATE_JOURNAL_FSYNC", False),
         "email": env.dj_email_url("EMAIL_URL", "dummy:"),
         "email_from": env.str("EMAIL_FROM", "Tollgate <no-reply@tollgate.example>"),

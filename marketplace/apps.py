@@ -4,4 +4,6 @@ from django.apps import AppConfig
 
 
 class MarketplaceConfig(AppConfig):
+    """Nothing happens at start: this app knows neither of its neighbours."""
+
     name = "marketplace"

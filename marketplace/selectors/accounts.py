@@ -4,6 +4,7 @@
 """
 
 import hashlib
+from datetime import datetime
 from typing import TypeVar
 
 from django.db.models import Q, QuerySet
@@ -112,6 +113,18 @@ def invitation_get(*, person: Person, public_id: str, within: Organization | Non
     invitation = entity_find(Invitation, _narrow(rows, within), public_id)
     permission_require(person=person, organization=invitation.organization, action="member.manage")
     return invitation
+
+
+def invitations_unsent(*, invitation_id: str = "", older_than: datetime | None = None) -> QuerySet[Invitation]:
+    """Open invitations that no mail has gone out for; one of them, or those made before a moment. At most 500."""
+    rows = Invitation.objects.filter(
+        sent_at=None, accepted_at=None, withdrawn_at=None, expires_at__gt=timezone.now()
+    ).order_by("id")
+    if invitation_id:
+        rows = rows.filter(id=invitation_id)
+    if older_than is not None:
+        rows = rows.filter(created_at__lt=older_than)
+    return rows[:500]
 
 
 def invitation_by_token(*, token: str) -> Invitation | None:

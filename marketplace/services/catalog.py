@@ -133,7 +133,7 @@ def stage_upstream_set(
 ) -> Stage:
     """Say where calls of a stage go (``stage``: test, pre or release). In force with the next deployment. Raises InvalidInput."""
     faults: list[Fault] = []
-    is_private_allowed = bool(getattr(settings, "TOLLGATE_UPSTREAM_PRIVATE", True))
+    is_private_allowed = settings.TOLLGATE_UPSTREAM_PRIVATE
     try:
         url = upstream_url_parse(url, is_private_allowed=is_private_allowed)
     except UpstreamRefused as error:

@@ -69,10 +69,10 @@ def invitation_send(*, invitation: Invitation) -> str:
         _open_require(invitation)
         text = secrets.token_urlsafe(32)
         invitation.token_hash = _hash(text)
-        invitation.sent_at = timezone.now()
-        invitation.save(update_fields=["token_hash", "sent_at"])
+        invitation.save(update_fields=["token_hash"])
     link = f"{settings.TOLLGATE.public_url.rstrip('/')}/invitations/{text}/"
     _mail_send(invitation, link)
+    Invitation.objects.filter(id=invitation.id).update(sent_at=timezone.now())
     return link
 
 
@@ -118,8 +118,8 @@ def invitation_withdraw(*, invitation: Invitation, person: Person | None) -> Inv
 
 def invitations_forget(*, days: int = 30, limit: int = 1_000) -> int:
     """Delete invitations that ended more than ``days`` days ago, at most ``limit``. Returns how many."""
-    old = Invitation.objects.filter(expires_at__lt=timezone.now() - timedelta(days=days)).values("id")[:limit]
-    return Invitation.objects.filter(id__in=list(old.values_list("id", flat=True))).delete()[0]
+    old = Invitation.objects.filter(expires_at__lt=timezone.now() - timedelta(days=days))
+    return Invitation.objects.filter(id__in=list(old.values_list("id", flat=True)[:limit])).delete()[0]
 
 
 def _open_require(invitation: Invitation) -> None:

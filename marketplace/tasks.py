@@ -1,0 +1,46 @@
+"""It is time: send an invitation, sweep up what the broker lost, forget what has ended. Beat's table is config/celery.py."""
+
+from datetime import timedelta
+from smtplib import SMTPException
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from marketplace.errors import ApplicationError
+from marketplace.selectors.accounts import invitations_unsent
+from marketplace.services import changes, idempotency, invitations
+
+MAIL_RETRIES_MAX = 6
+MAIL_RETRY_S = 30
+"""First wait before a mail is tried again; it doubles each time."""
+CHANGES_KEPT_DAYS = 7
+
+
+@shared_task(name="marketplace.tasks.invitation_mail", bind=True, max_retries=MAIL_RETRIES_MAX, ignore_result=True)
+def invitation_mail(self: Any, invitation_id: str) -> None:
+    """Mint the link of an invitation and send it; tried again while the mail server is away. Gone invitations are left alone."""
+    invitation = invitations_unsent(invitation_id=invitation_id).first()
+    if invitation is None:
+        return
+    try:
+        invitations.invitation_send(invitation=invitation)
+    except ApplicationError:
+        return
+    except (OSError, SMTPException) as error:
+        raise self.retry(exc=error, countdown=MAIL_RETRY_S * 2**self.request.retries) from error
+
+
+@shared_task(name="marketplace.tasks.invitations_sweep", ignore_result=True)
+def invitations_sweep() -> None:
+    """Send the invitations whose task got lost, because the broker or the mail server was away for long."""
+    for invitation in invitations_unsent(older_than=timezone.now() - timedelta(minutes=30)):
+        invitation_mail.delay(str(invitation.id))
+
+
+@shared_task(name="marketplace.tasks.ended_forget", ignore_result=True)
+def ended_forget() -> None:
+    """Delete what nobody needs any longer: old idempotent answers, ended invitations, published changes."""
+    idempotency.answers_forget()
+    invitations.invitations_forget()
+    changes.changes_forget(before=timezone.now() - timedelta(days=CHANGES_KEPT_DAYS))

@@ -212,12 +212,10 @@ class Leases:
             is_over = wall >= bucket.ends_at
             if bucket.free and bucket.refill is None and (is_over or wall - bucket.taken_at > IDLE_RETURN_S):
                 bucket.release()
-            held = bucket.held
-            if held == 0 and bucket.reported_held == 0:
-                if is_over:
+            if (bucket.held, bucket.charged) == (bucket.reported_held, bucket.reported_charged):
+                if is_over and bucket.held == 0:
                     del self._active[key]
-                continue
-            if held != bucket.reported_held and (held == 0 or bucket.free == 0) or now - bucket.reported_at > REPORT_S:
+            elif bucket.free == 0 or now - bucket.reported_at > REPORT_S:
                 due.append(bucket)
         return due
 

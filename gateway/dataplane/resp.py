@@ -178,6 +178,10 @@ async def connect(
         if connection is not None:
             connection.close()
         raise StoreDown(f"the store cannot be reached: {fault}") from fault
+    except asyncio.CancelledError:
+        if connection is not None:
+            connection.close()
+        raise
     return connection
 
 

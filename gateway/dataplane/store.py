@@ -76,6 +76,7 @@ class Store:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        await asyncio.sleep(0.001)  # the transport ends in the next turns
 
     async def _connect_once(self) -> bool:
         self._lost.clear()

@@ -60,6 +60,7 @@ class Subscriber:
             self._task.cancel()
         if self._connection is not None:
             self._connection.close()
+        await asyncio.sleep(0.001)  # the transport ends in the next turns
 
     async def _stay_subscribed(self) -> None:
         while True:

@@ -149,8 +149,8 @@ def _tiers_read(value: Any, problems: list[Problem]) -> tuple[Tier, ...]:
         if not isinstance(item, dict):
             problems.append(Problem(field, "type", "a tier is an object with up_to and unit_amount"))
             continue
-        for name in item.keys() - {"up_to", "unit_amount", "flat_amount"}:
-            problems.append(Problem(f"{field}.{name}", "unknown", "no such part of a tier"))
+        unknown = sorted(str(name) for name in item if name not in ("up_to", "unit_amount", "flat_amount"))
+        problems.extend(Problem(f"{field}.{name}", "unknown", "no such part of a tier") for name in unknown)
         up_to = item.get("up_to")
         bound = None if up_to in (None, "") else _whole_read(f"{field}.up_to", up_to, problems)
         unit = _decimal_read(f"{field}.unit_amount", item.get("unit_amount", "0"), problems)

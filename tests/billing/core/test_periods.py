@@ -20,7 +20,7 @@ cycles = st.builds(BillingCycle, anchor_on=dates, time_zone=zones, months=st.sam
 HOUR = timedelta(hours=1)
 
 
-@given(cycles, st.integers(-60, 600))
+@given(cycles, st.integers(-15, 600))
 def test_each_period_ends_exactly_where_the_next_begins(cycle: BillingCycle, number: int) -> None:
     this, after = cycle.period(number), cycle.period(number + 1)
     assert this.start < this.end == after.start
@@ -33,7 +33,7 @@ def test_every_moment_is_in_exactly_one_period(cycle: BillingCycle, instant: dat
     assert not cycle.next(period).contains(instant) and not cycle.previous(period).contains(instant)
 
 
-@given(cycles, st.integers(-60, 600))
+@given(cycles, st.integers(-15, 600))
 def test_next_and_previous_undo_each_other(cycle: BillingCycle, number: int) -> None:
     period = cycle.period(number)
     assert cycle.number_containing(period.start) == number
@@ -41,7 +41,7 @@ def test_next_and_previous_undo_each_other(cycle: BillingCycle, number: int) -> 
     assert cycle.previous(cycle.next(period)) == period
 
 
-@given(cycles, st.integers(-60, 600))
+@given(cycles, st.integers(-15, 600))
 def test_the_anchors_day_is_kept_and_a_short_month_does_not_make_it_drift(cycle: BillingCycle, number: int) -> None:
     due = month_shift(cycle.anchor_on, number * cycle.months)
     last_of_month = (month_shift(due.replace(day=1), 1) - timedelta(days=1)).day

@@ -1,12 +1,11 @@
 """Django's settings, made from the environment that `config.env` has read and checked. One section a concern, no logic."""
 
-from urllib.parse import parse_qs, urlsplit
-
 from csp.constants import NONCE, NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 from config import env
 from config.logs import logging_configure
+from config.queue import TRANSPORT_OPTIONS, broker_url
 
 TOLLGATE = env.settings_read()
 BASE_DIR = env.BASE_DIR
@@ -224,24 +223,19 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
 }
 
-# --- Celery (the schedule is in config.celery)
+# --- Celery (the schedule is in config.beat, the queue in config.queue)
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True  # a killed worker's task runs again: every task is safe to repeat
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
-CELERY_TASK_TIME_LIMIT = 240
+CELERY_TASK_TIME_LIMIT = 240  # seconds; below the queue's visibility timeout
 CELERY_TASK_SOFT_TIME_LIMIT = 210
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 300, "global_keyprefix": "tg:queue:", "socket_keepalive": True}
-_valkey = urlsplit(TOLLGATE.valkey_url)
-CELERY_BROKER_URL = (
-    f"redis+socket://{_valkey.path}?virtual_host={parse_qs(_valkey.query).get('db', ['0'])[0]}"
-    if _valkey.scheme == "unix"
-    else TOLLGATE.valkey_url
-)
+CELERY_BROKER_TRANSPORT_OPTIONS = TRANSPORT_OPTIONS
+CELERY_BROKER_URL = broker_url(TOLLGATE.valkey_url)
 
 # --- logs
 LOGGING_CONFIG = None

@@ -8,8 +8,8 @@ from config import env
 from config.embedded import places
 from config.embedded.postgres import PostgresFault
 from config.embedded.valkey import ValkeyFault
-from config.runtime import plan
-from config.runtime.greeting import greeting_show
+from config.runtime import plan, prepared
+from config.runtime.greeting import demo_read, greeting_show
 from config.runtime.lock import AlreadyRunning
 from config.runtime.managed import Program
 from config.runtime.ports import ports_taken
@@ -50,9 +50,16 @@ def _start(supervisor: Supervisor, settings: env.Settings) -> None:
             postgres.prepare()
             supervisor.start(plan.postgres_program(postgres))
             postgres.database_ensure(places.POSTGRES_DATABASE)
-    _prepare(supervisor)
+    if postgres is None or not prepared.is_prepared(postgres.home) or not _has_demo(settings):
+        _prepare(supervisor)
+        if postgres is not None:
+            prepared.prepared_note(postgres.home)
     with step("processes"):
         supervisor.start(*plan.programs_plan(settings, os.environ))
+
+
+def _has_demo(settings: env.Settings) -> bool:
+    return not settings.is_demo or demo_read(settings.var) is not None
 
 
 def _prepare(supervisor: Supervisor) -> None:

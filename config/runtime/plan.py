@@ -59,8 +59,7 @@ def valkey_program(server: Valkey) -> Program:
 
 def programs_plan(settings: Settings, environ: Mapping[str, str]) -> list[Program]:
     """Everything that stands on the stores."""
-    var, python = settings.var, sys.executable
-    beat_file = var / "run" / "beat-schedule"
+    python = sys.executable
     celery = (python, "-m", "celery", "--quiet", "-A", "config.celery")
     commands: dict[str, tuple[str, ...]] = {
         "gateway": (python, "-m", "gateway.dataplane"),
@@ -76,7 +75,7 @@ def programs_plan(settings: Settings, environ: Mapping[str, str]) -> list[Progra
             "--loglevel",
             "INFO",
         ),
-        "beat": (*celery, "beat", "--schedule", str(beat_file), "--pidfile=", "--loglevel", "WARNING"),
+        "beat": (python, "-m", "config.beat"),
     }
     if settings.is_demo:
         commands["upstream"] = (python, "-m", "config.demo_upstream")

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
-
 from marketplace.core.aliyun import PolicyHints, hints_read
 from marketplace.core.documents import DocumentUnreadable, Fault, document_load, pointer_join
 from marketplace.core.parameters import PARAMETERS_MAX, ParameterSpec, parameter_read, parameters_merge
@@ -92,6 +90,8 @@ def _version_faults(document: dict[str, Any]) -> list[Fault]:
 
 def _schema_faults(document: dict[str, Any]) -> Iterator[Fault]:
     """Check against the official schema of the version. (Its library's further checks run schemas of strangers; ours do not.)"""
+    from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator  # slow to import, seldom needed
+
     validator = OpenAPIV31SpecValidator if document["openapi"].startswith("3.1.") else OpenAPIV30SpecValidator
     for count, error in enumerate(validator.schema_validator.iter_errors(document)):
         if count >= FAULTS_MAX:

@@ -19,7 +19,8 @@ def test_every_requirement_is_pinned_and_names_no_host() -> None:
 
 
 def test_every_scheduled_task_is_registered() -> None:
-    from config.celery import SCHEDULE, app
+    from config.beat import SCHEDULE
+    from config.celery import app
 
     app.loader.import_default_modules()
     assert SCHEDULE, "the beat schedule is empty"

@@ -16,6 +16,8 @@ DEPTH_MAX = 64
 NODES_MAX = 200_000
 """Values in the whole document, every alias counted as often as it is used."""
 INTEGER_BITS_MAX = 64
+_JSON_HEAD = re.compile(r"\ufeff?\s*(?:\{\s*\"|\[)")
+"""Text that begins so is meant as JSON, and its faults are told in JSON's terms."""
 
 Fault = tuple[str, str]
 """A JSON pointer into the document, and what is wrong there."""
@@ -71,7 +73,7 @@ def _json_load(text: str) -> Any:
     except RecursionError:
         raise DocumentUnreadable(("", f"the document is nested deeper than {DEPTH_MAX} levels")) from None
     except json.JSONDecodeError as error:
-        if text.rstrip()[-1:] in ("}", "]") and "'" not in text[:200]:
+        if _JSON_HEAD.match(text):
             where = f"line {error.lineno}, column {error.colno}"
             raise DocumentUnreadable(("", f"not valid JSON: {error.msg} ({where})")) from None
         return _Unread

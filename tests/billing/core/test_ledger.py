@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.core.commission import commission_split
@@ -54,7 +54,6 @@ def claim_of(total: int, fee: int, *shares: Share) -> Claim:
     return Claim(BOB, "USD", total, fee, shares)
 
 
-@settings(max_examples=60)
 @given(st.lists(claims().filter(lambda claim: claim.total_minor), max_size=6))
 def test_after_any_invoices_payments_and_pay_outs_the_ledger_is_zero_and_nobody_owes(drawn: list[Claim]) -> None:
     postings = []

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from billing.core.errors import PriceInvalid, QuantityInvalid
@@ -42,13 +42,11 @@ def graduated_by_hand(spec: PriceSpec, quantity: int) -> Fraction:
     return amount
 
 
-@settings(max_examples=60)
 @given(graduated, st.integers(0, 3500))
 def test_graduated_is_the_sum_over_units_of_each_units_own_tier(spec: PriceSpec, quantity: int) -> None:
     assert total(spec, quantity) == graduated_by_hand(spec, quantity)
 
 
-@settings(max_examples=60)
 @given(included_tiers, st.integers(0, 3500))
 def test_overage_tiers_count_from_the_first_unit_beyond_the_included_ones(spec: PriceSpec, quantity: int) -> None:
     beyond = max(0, quantity - spec.included_units)

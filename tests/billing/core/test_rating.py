@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.core.errors import ExplanationInvalid, MoneyInvalid, QuantityInvalid
@@ -54,7 +54,6 @@ def line_alone(spec: PriceSpec, quantity: int, *, currency: str = "USD", prorati
     ]
 
 
-@settings(max_examples=60)
 @given(plans(), currencies, prorations)
 def test_every_line_computes_again_from_its_stored_explanation(plan: Any, currency: str, proration: Fraction) -> None:
     prices, used = plan
@@ -66,7 +65,6 @@ def test_every_line_computes_again_from_its_stored_explanation(plan: Any, curren
     assert rating.total_minor == sum(line.amount_minor for line in rating.lines)
 
 
-@settings(max_examples=60)
 @given(plans(), st.randoms(use_true_random=False))
 def test_the_order_of_prices_changes_no_amount(plan: Any, random: Any) -> None:
     prices, used = plan

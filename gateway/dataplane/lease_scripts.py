@@ -11,6 +11,8 @@ from gateway.dataplane.store import Script
 
 GENERATION_KEY = "tg:quota:generation"
 """Set when the counters are complete. When it is gone, Valkey has lost data and every counter is too low."""
+EPOCH_KEY = "tg:quota:epoch"
+"""While counters are rebuilt: the generation to come. Workers tell the empty counters what they hold under its name."""
 JOIN_KEY = "tg:quota:join"
 """While counters are rebuilt: boot → the segment from which on this worker's units are not in the rebuilt base."""
 LOW_CHANNEL = "tg:quota:low"
@@ -41,14 +43,14 @@ if wanted > 0 then
   if limit < 0 then
     granted = wanted
   elseif used < limit then
-    local owners = redis.call('HLEN', KEYS[1]) - 1
+    local owners = redis.call('HLEN', KEYS[1]) - 1 - redis.call('HEXISTS', KEYS[1], 'b')
     if not mine then owners = owners + 1 end
     if owners < 1 then owners = 1 end
     granted = math.min(wanted, math.max(1, math.floor((limit - used) / (@SHARE@ * owners))))
   else
     local all = redis.call('HGETALL', KEYS[1])
     for i = 1, #all, 2 do
-      if all[i] ~= 'u' and all[i] ~= field then
+      if string.sub(all[i], 1, 2) == 'o:' and all[i] ~= field then
         local _, _, theirs = parse(all[i + 1])
         if theirs > 0 then others = others + theirs end
       end
@@ -87,13 +89,15 @@ time nothing happens. Returns the units that came back, and units used by all.""
 
 QUOTA_BASE = Script(
     """
-redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'u', ARGV[1])
+local before = tonumber(redis.call('HGET', KEYS[1], 'b') or '0')
+local used = tonumber(redis.call('HGET', KEYS[1], 'u') or '0') + tonumber(ARGV[1]) - before
+redis.call('HSET', KEYS[1], 'u', string.format('%.0f', used), 'b', ARGV[1])
 redis.call('EXPIREAT', KEYS[1], ARGV[2])
-return 1
+return used
 """
 )
-"""KEYS: counter. ARGV: units used, Unix second at which it may go. Writes a rebuilt counter, before the generation is set."""
+"""KEYS: counter. ARGV: units from the tallies, Unix second at which it may go. Adds the base of a rebuilt counter (field ``b``) to
+what workers have told it already; a second time replaces the first."""
 
 RATE_LEASE = Script(
     """

@@ -15,7 +15,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gateway.dataplane.lease_scripts import GENERATION_KEY, JOIN_KEY, LOW_CHANNEL, QUOTA_LEAVE
+from gateway.dataplane.lease_scripts import EPOCH_KEY, GENERATION_KEY, JOIN_KEY, LOW_CHANNEL, QUOTA_LEAVE
 from gateway.dataplane.quota_bucket import REFUSED, TAKEN, WAIT, QuotaBucket, QuotaHandle
 from gateway.dataplane.rate_bucket import RateBucket
 from gateway.dataplane.resp import StoreDown, StoreFault
@@ -72,6 +72,7 @@ class Leases:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._clockwork: asyncio.Task[None] | None = None
         self._joined_at: int | None = None
+        self._joined_epoch = b""
 
     async def start(self, subscriber: Subscriber | None = None) -> None:
         """Begin the clockwork. The journal must have started; the subscriber may start later. Never raises StoreDown."""
@@ -239,33 +240,42 @@ class Leases:
         self._spawn(self._generation_check())
 
     async def _generation_check(self) -> None:
-        """Notice that Valkey lost the counters, and take part in rebuilding them (recovery.py does it)."""
+        """Notice that Valkey lost the counters, and take part in rebuilding them (quota_rebuild.py does it)."""
         try:
             generation = await self.store.call("GET", GENERATION_KEY)
-            if generation == self.generation and generation is not None:
-                return
             if generation is None:
                 self.is_rebuilding = True
-                await self._join()
+                epoch = await self.store.call("GET", EPOCH_KEY)
+                if epoch is not None and epoch != self._joined_epoch:
+                    await self._join(epoch)
                 return
         except (StoreDown, StoreFault):
             return
-        if self._joined_at is None and self.generation:  # the whole rebuild happened behind our back
+        if generation == self.generation:
+            return
+        if self.generation and self._joined_epoch != generation:  # the whole rebuild happened behind our back
             for bucket in self._active.values():
                 bucket.rebase(keep=bucket.charged - bucket.reported_charged)
         self.generation = generation
         self.is_rebuilding = False
-        self._joined_at = None
+        self._joined_epoch, self._joined_at = b"", None
 
-    async def _join(self) -> None:
-        """Say from which segment on our units are not in the rebuilt base: from the open one."""
+    async def _join(self, epoch: bytes) -> None:
+        """Tell the empty counters what we hold, and from which segment on our units are not in the base: the open one.
+
+        What is charged before goes into segments that the base is made of. Raises StoreDown; then all is said again.
+        """
         if self._joined_at is None:
-            self.journal.seal()  # what is charged so far is in segments before the next one, and so in the base
+            self.journal.seal()
             for bucket in self._active.values():
                 bucket.rebase(keep=0)
             self._joined_at = self.journal.sequence
+        for bucket in list(self._active.values()):
+            if bucket.held or bucket.charged:
+                await bucket.report(epoch=epoch)
         await self.store.call("HSETNX", JOIN_KEY, self.owner, self._joined_at)
         await self.store.call("EXPIRE", JOIN_KEY, JOIN_KEPT_S)
+        self._joined_epoch = epoch
 
     async def close(self) -> None:
         """Give everything back. Call it when no call is under way and the journal is closed. Never raises."""

@@ -1,8 +1,8 @@
 """A grant's quota in one worker: units leased from the counter in Valkey and spent here without asking anybody.
 
-QuotaHandle is the grant's quota over all time; QuotaBucket is one of its windows. Every unit this worker has is in exactly one place:
-``free`` (unspent), ``flying`` (its call is under way), ``recent`` (charged, in the open segment) or ``charged`` (charged, in an earlier one).
-The arithmetic of sizes is gateway.core.quotas, the counter's scripts are lease_scripts.py, the clockwork is leases.py.
+QuotaHandle is the grant's quota over all time; QuotaBucket is one of its windows. Every unit that this worker has is in exactly
+one place: ``free`` (unspent), ``flying`` (its call is under way), ``recent`` (charged, in the open segment) or ``charged`` (in an
+earlier one). The arithmetic of sizes is gateway.core.quotas, the counter's scripts are lease_scripts.py, the clockwork is leases.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gateway.core.quotas import lease_wanted, observed_rate
 from gateway.core.windows import Window, resets_at_text, window_at
-from gateway.dataplane.lease_scripts import GENERATION_KEY, LOST, QUOTA_LEASE, STALE
+from gateway.dataplane.lease_scripts import EPOCH_KEY, GENERATION_KEY, LOST, QUOTA_LEASE, STALE
 from gateway.dataplane.resp import StoreDown, StoreFault
 from marketplace.contracts.limits import Limits, QuotaLimit
 from marketplace.contracts.segment import WINDOW_CODES
@@ -228,10 +228,10 @@ class QuotaBucket:
         self.low = self.free // 2 if granted == wanted else 0
         return PROGRESS if granted else others
 
-    async def report(self, *, wanted: int = 0) -> tuple[int, int]:
+    async def report(self, *, wanted: int = 0, epoch: bytes = b"") -> tuple[int, int]:
         """Tell the counter this worker's totals, and ask for ``wanted`` units. Returns (granted, free units of others).
 
-        Raises StoreDown, also while the counters are being rebuilt.
+        ``epoch`` names the generation to come, while the counters are being rebuilt. Raises StoreDown, also while they are.
         """
         leases = self.leases
         leases.activate(self)
@@ -241,10 +241,12 @@ class QuotaBucket:
         limit = self.units if self.is_hard else LIMITLESS
         sequence, expires = leases.journal.sequence, self.ends_at + KEPT_S
         charged = self.charged
-        args = (leases.generation, leases.owner, self.number, charged, held, free_or_flying)
+        args = (epoch or leases.generation, leases.owner, self.number, charged, held, free_or_flying)
         try:
             answer = await leases.store.script(
-                QUOTA_LEASE, (self.key, GENERATION_KEY), (*args, sequence, wanted, limit, expires)
+                QUOTA_LEASE,
+                (self.key, EPOCH_KEY if epoch else GENERATION_KEY),
+                (*args, sequence, wanted, limit, expires),
             )
         except StoreFault as fault:
             raise StoreDown(str(fault)) from fault

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,7 +20,7 @@ import redis
 
 from gateway.core.windows import Window, window_at
 from gateway.dataplane.journal import OPEN_SUFFIX, SEALED_SUFFIX
-from gateway.dataplane.lease_scripts import GENERATION_KEY, JOIN_KEY, QUOTA_BASE
+from gateway.dataplane.lease_scripts import EPOCH_KEY, GENERATION_KEY, JOIN_KEY, QUOTA_BASE
 from gateway.dataplane.leases import quota_key
 from gateway.dataplane.quota_bucket import KEPT_S
 from gateway.dataplane.recovery import boot_folders, dead_locked, segments_list
@@ -28,8 +28,12 @@ from marketplace.contracts.limits import Limits
 
 log = logging.getLogger("tollgate.recovery")
 
+JOIN_S_MIN = 1.0
+"""Workers look for the generation twice a second; those of other nodes are given this long to say that they are there."""
 JOIN_S_MAX = 3.0
-"""How long a living worker may take to join; afterwards all that it shipped is in the base."""
+"""How long a living worker of this node may take to join; afterwards all that it shipped is in the base."""
+FOREIGN_S_MAX = 30.0
+"""How long to wait for segments of joined workers that are not in PostgreSQL yet."""
 LOCK_KEY = "tg:quota:rebuild"
 LOCK_MS = 60_000
 HOUR_S = 3_600
@@ -54,32 +58,60 @@ class Rebuild:
     """Tries to rebuild, a step a call of ``advance``, until the generation is there."""
 
     journal_dir: Path
-    missing_since: float | None = field(default=None)
+    epoch: bytes = b""
+    seen_at: float = 0.0
 
     def advance(self, store: redis.Redis, connection: psycopg.Connection) -> bool:
         """True when the counters are complete. Raises redis.RedisError, psycopg.Error; then it is tried again."""
         if store.get(GENERATION_KEY) is not None:
-            self.missing_since = None
             return True
+        epoch: Any = store.get(EPOCH_KEY)
+        if epoch is None:
+            _locked(store, lambda: _epoch_begin(store))
+            return False
         now = time.monotonic()
-        if self.missing_since is None:
-            self.missing_since = now
-            log.warning("the quota counters are gone: rebuilding them from the tallies")
+        if epoch != self.epoch:
+            self.epoch, self.seen_at = epoch, now
         joined = {key.decode(): int(value) for key, value in _hash(store, JOIN_KEY).items()}
-        is_late = now - self.missing_since > JOIN_S_MAX
-        if not _is_quiet(self.journal_dir, joined, is_late=is_late):
+        waited_s = now - self.seen_at
+        if waited_s < JOIN_S_MIN or not _is_quiet(self.journal_dir, joined, is_late=waited_s > JOIN_S_MAX):
             return False
-        if not store.set(LOCK_KEY, "1", nx=True, px=LOCK_MS):
+        if waited_s < FOREIGN_S_MAX and not _is_shipped(connection, joined):
             return False
-        try:
-            count = counters_write(store, connection, joined=joined, now=time.time())
-            store.delete(JOIN_KEY)
-            store.set(GENERATION_KEY, uuid4().hex)
-        finally:
-            store.delete(LOCK_KEY)
-        log.warning("rebuilt %d quota counters", count)
-        self.missing_since = None
-        return True
+        return _locked(store, lambda: _epoch_end(store, connection, epoch=epoch, joined=joined))
+
+
+def _locked(store: redis.Redis, work: Callable[[], bool]) -> bool:
+    """Do one step of the rebuild on one node only; False when another node is at it."""
+    if not store.set(LOCK_KEY, "1", nx=True, px=LOCK_MS):
+        return False
+    try:
+        return work()
+    finally:
+        store.delete(LOCK_KEY)
+
+
+def _epoch_begin(store: redis.Redis) -> bool:
+    """Empty all counters, since each of them may be too low, and have the workers tell what they hold."""
+    if store.get(GENERATION_KEY) is not None or store.get(EPOCH_KEY) is not None:
+        return False
+    for key in store.scan_iter(match="tg:q:*", count=1_000):
+        store.delete(key)
+    store.delete(JOIN_KEY)
+    store.set(EPOCH_KEY, uuid4().hex)
+    log.warning("the quota counters are gone: rebuilding them from the tallies")
+    return False
+
+
+def _epoch_end(store: redis.Redis, connection: psycopg.Connection, *, epoch: bytes, joined: Mapping[str, int]) -> bool:
+    """Add the base to every counter, and declare them complete."""
+    if store.get(EPOCH_KEY) != epoch:
+        return False
+    count = counters_write(store, connection, joined=joined, now=time.time())
+    store.set(GENERATION_KEY, epoch)
+    store.delete(JOIN_KEY, EPOCH_KEY)
+    log.warning("rebuilt %d quota counters", count)
+    return True
 
 
 def _hash(store: redis.Redis, key: str) -> Mapping[bytes, bytes]:
@@ -104,13 +136,20 @@ def _is_quiet(journal_dir: Path, joined: Mapping[str, int], *, is_late: bool) ->
     return True
 
 
+def _is_shipped(connection: psycopg.Connection, joined: Mapping[str, int]) -> bool:
+    """Whether the last segment before each worker joined is in PostgreSQL; they arrive in order."""
+    wanted = [(UUID(hex=boot), sequence - 1) for boot, sequence in joined.items() if sequence > 0]
+    query = "SELECT count(*) FROM marketplace_usagesegment WHERE (boot, sequence) IN (SELECT * FROM unnest(%s::uuid[], %s::bigint[]))"
+    with connection.transaction():
+        row = connection.execute(query, ([boot for boot, _ in wanted], [number for _, number in wanted])).fetchone()
+    return row is not None and int(row[0]) == len(wanted)
+
+
 def counters_write(store: redis.Redis, connection: psycopg.Connection, *, joined: Mapping[str, int], now: float) -> int:
     """Write the counter of every live grant's current window; returns how many are above zero.
 
     An hour in which a window begins is counted whole: tallies know full hours only, and too much is the safe side.
     """
-    for key in store.scan_iter(match="tg:q:*", count=1_000):
-        store.delete(key)
     count = 0
     for window, grants in _windows(connection, now).items():
         for units in _used(connection, window, grants, joined):

@@ -81,10 +81,12 @@ class Connection(asyncio.Protocol):
         self.is_open = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The event loop has connected us."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports do not inherit from asyncio's
         self.is_open = True
 
     def data_received(self, data: bytes) -> None:
+        """Give each answer to the future that waits for it, in order."""
         self.heard_at = self._loop.time()
         reader = self._reader
         reader.feed(data)
@@ -113,6 +115,7 @@ class Connection(asyncio.Protocol):
             future.set_result(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended, by either side."""
         self.is_open = False
         self.pending_fail()
         self._on_lost(self)

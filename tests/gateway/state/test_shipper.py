@@ -1,0 +1,311 @@
+"""From sealed segments to PostgreSQL, once each, whatever is interrupted, repeated, torn or damaged."""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from django.db import connection
+
+from gateway.dataplane import recovery
+from gateway.dataplane.evidence import evidence_read
+from gateway.dataplane.journal import OPEN_SUFFIX, SEALED_SUFFIX, Journal, encode_event, segment_path
+from gateway.dataplane.quota_bucket import QuotaHandle
+from gateway.dataplane.settings import settings_read
+from gateway.dataplane.shipper import Shipper
+from marketplace.contracts.limits import QuotaLimit
+from marketplace.contracts.segment import CLOSED, SegmentReader, sealed_read
+from marketplace.models import UsageSegment, UsageTally
+from tests.gateway.state.parts import call_make, generation_set, workers
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def shipper(tmp_path: Path, valkey: Any) -> Iterator[Shipper]:
+    """A shipper of this test's database and folders."""
+    generation_set(valkey)
+    name, host = connection.settings_dict["NAME"], connection.settings_dict["HOST"]
+    url = f"postgresql://{connection.settings_dict['USER']}@/{name}?host={host}"
+    folders = {"TOLLGATE_JOURNAL_DIR": str(tmp_path / "journal"), "TOLLGATE_EVIDENCE_DIR": str(tmp_path / "evidence")}
+    settings = settings_read({**os.environ, **folders, "DATABASE_URL": url})
+    settings.journal_dir.mkdir()
+    ours = Shipper(settings)
+    yield ours
+    if ours._connection is not None:
+        ours._connection.close()
+    ours._store.close()
+
+
+def write(folder: Path, *, calls: int = 3, segments: int = 1, close: bool = True) -> Journal:
+    """A journal with so many calls in so many segments."""
+
+    async def run() -> Journal:
+        journal = Journal(folder, node="n", boot=uuid4(), seal_s=60)
+        journal.start()
+        for _ in range(segments):
+            for _ in range(calls):
+                journal.commit(encode_event(call_make()), lambda payload: None, b"", lambda: None)
+            journal.seal()
+        if close:
+            journal.close()
+        elif journal._timer is not None:
+            journal._timer.cancel()
+        return journal
+
+    return asyncio.run(run())
+
+
+def tallied() -> int:
+    return sum(UsageTally.objects.values_list("calls", flat=True))
+
+
+def test_a_segment_becomes_one_row_its_tallies_and_evidence_and_is_gone(shipper: Shipper) -> None:
+    journal = write(shipper.journal_dir, calls=5, segments=2)
+    shipper.round()
+    first, second = UsageSegment.objects.order_by("sequence")
+    assert (first.boot, first.events, second.events) == (journal.boot, 5, 5)
+    assert second.previous_sha256 == first.sha256 and first.previous_sha256 == ""
+    assert tallied() == 10
+    kept = evidence_read(shipper.evidence_dir, first.evidence)
+    assert len(sealed_read(kept)[1]) == 5 and len(kept) == first.size_bytes
+    assert not list(journal.folder.glob("*" + SEALED_SUFFIX))
+
+
+def test_shipping_a_segment_twice_inserts_nothing_the_second_time(shipper: Shipper) -> None:
+    """Killed between the commit and the removal of the file: the file is still there and is shipped again."""
+    journal = write(shipper.journal_dir)
+    path = segment_path(journal.folder, 0, SEALED_SUFFIX)
+    content = path.read_bytes()
+    shipper.round()
+    path.write_bytes(content)
+    shipper.round()
+    assert (shipper.shipped, shipper.repeated) == (1, 1)
+    assert UsageSegment.objects.count() == 1 and tallied() == 3 and not path.exists()
+
+
+def test_a_claim_before_the_write_never_loses_it_where_a_peer_billed_zero(shipper: Shipper, monkeypatch: Any) -> None:
+    """The insert of tallies fails after the segment's row: both are rolled back, and the next try inserts both."""
+    write(shipper.journal_dir)
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway.dataplane.shipper_database._TALLY_COPY", "COPY no_such_table FROM STDIN")
+        shipper.round()
+        assert UsageSegment.objects.count() == 0
+    time.sleep(shipper._back_off_s)
+    shipper.round()
+    assert UsageSegment.objects.count() == 1 and tallied() == 3
+
+
+def test_a_damaged_segment_is_set_aside_and_said_not_billed_and_not_thrown_away(shipper: Shipper) -> None:
+    journal = write(shipper.journal_dir, segments=2)
+    path = segment_path(journal.folder, 0, SEALED_SUFFIX)
+    content = bytearray(path.read_bytes())
+    content[-200] ^= 4
+    path.write_bytes(content)
+    shipper.round()
+    assert shipper.corrupt == 1 and path.with_suffix(recovery.CORRUPT_SUFFIX).read_bytes() == bytes(content)
+    assert [segment.sequence for segment in UsageSegment.objects.all()] == [1]
+
+
+def test_a_segment_that_does_not_continue_the_one_before_is_not_billed(shipper: Shipper) -> None:
+    journal, other = (write(shipper.journal_dir, segments=2) for _ in range(2))
+    forged = segment_path(other.folder, 1, SEALED_SUFFIX).read_bytes().replace(other.boot.bytes, journal.boot.bytes)
+    segment_path(journal.folder, 1, SEALED_SUFFIX).write_bytes(forged)
+    shipper.round()
+    assert shipper.corrupt == 1 and UsageSegment.objects.filter(boot=journal.boot).count() == 1
+
+
+def test_while_postgres_is_down_the_backlog_waits_and_nothing_is_dropped(shipper: Shipper) -> None:
+    """Peers drop the oldest when a buffer is full, or after some retries. Ours is the disk, and it never gives up."""
+    good = shipper.settings
+    shipper.settings = replace(good, database_url="postgresql://nobody@/none?host=/nonexistent")
+    write(shipper.journal_dir, calls=4, segments=30)
+    for _ in range(5):
+        shipper.round()
+    report = shipper.report()
+    assert report["backlog_files"] == 30 and report["backlog_bytes"] > 0 and not report["database_up"]
+    shipper.settings = good
+    shipper._connect_after = 0
+    shipper.round()
+    assert tallied() == 120 and shipper.report()["backlog_files"] == 0
+
+
+def test_a_torn_last_record_is_cut_off_and_every_record_before_it_is_billed(shipper: Shipper) -> None:
+    journal = write(shipper.journal_dir, segments=0, close=False)
+
+    async def die() -> None:
+        journal._loop = asyncio.get_running_loop()
+        for _ in range(7):
+            journal.commit(encode_event(call_make()), lambda payload: None, b"", lambda: None)
+        journal.flush()
+        journal._timer.cancel()  # type: ignore[union-attr]
+
+    asyncio.run(die())
+    path = segment_path(journal.folder, 0, OPEN_SUFFIX)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30])
+    shipper.round()
+    assert UsageSegment.objects.count() == 0  # its worker lives: nobody touches its open segment
+    os.close(journal._lock)  # type: ignore[arg-type]
+    shipper.round()
+    shipper.round()
+    assert tallied() == 6
+    assert sealed_read(evidence_read(shipper.evidence_dir, UsageSegment.objects.get().evidence))[0].seal.is_recovered  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("cut", ["nothing", "the next segment's head", "before the seal"])
+def test_an_answer_that_streams_over_segments_counts_once_wherever_its_worker_dies(shipper: Shipper, cut: str) -> None:
+    ids: list[bytes] = []
+
+    async def run() -> Journal:
+        journal = Journal(shipper.journal_dir, node="n", boot=uuid4(), seal_s=60)
+        journal.start()
+        ended, cut_short = call_make(), call_make()
+        ids.extend([ended.request_id, cut_short.request_id])
+        for call in (ended, cut_short):
+            journal.opened(call, lambda payload: None, b"", lambda: None)
+        for size in (100, 200):
+            cut_short.client.sent = size
+            journal.commit(encode_event(call_make()), lambda payload: None, b"", lambda: None)
+            journal.seal()
+        journal.closed(ended, lambda payload: None, b"", lambda: None)
+        journal.flush()
+        journal._timer.cancel()  # type: ignore[union-attr]
+        os.close(journal._lock)  # type: ignore[arg-type]
+        return journal
+
+    journal = asyncio.run(run())
+    if cut == "the next segment's head":  # died while it made segment 2: segment 1 is sealed but not yet renamed
+        segment_path(journal.folder, 2, OPEN_SUFFIX).write_bytes(b"TGSEG\x00")
+        os.rename(segment_path(journal.folder, 1, SEALED_SUFFIX), segment_path(journal.folder, 1, OPEN_SUFFIX))
+    if cut == "before the seal":
+        path = segment_path(journal.folder, 1, SEALED_SUFFIX)
+        path.write_bytes(path.read_bytes()[:-20])
+        os.rename(path, segment_path(journal.folder, 1, OPEN_SUFFIX))
+    shipper.round()
+    shipper.round()
+    events = [
+        event
+        for row in UsageSegment.objects.order_by("sequence")
+        for event in SegmentReader(evidence_read(shipper.evidence_dir, row.evidence)).events()
+    ]
+    assert sorted(event.id.bytes for event in events if event.id.bytes in ids) == sorted(ids)
+    by_id = {event.id.bytes: event for event in events}
+    sent = 100 if cut == "the next segment's head" else 200  # a lower bound: what was recorded last
+    assert not by_id[ids[1]].complete and by_id[ids[1]].response_bytes == sent and by_id[ids[1]].units == 1
+    assert tallied() == 4 and shipper.corrupt == 0
+
+
+def test_an_ended_stream_is_one_call_of_its_whole_size(shipper: Shipper) -> None:
+    async def run() -> None:
+        journal = Journal(shipper.journal_dir, node="n", boot=uuid4(), seal_s=60)
+        journal.start()
+        call = call_make()
+        journal.opened(call, lambda payload: None, b"", lambda: None)
+        journal.seal()
+        call.response_bytes = 5_000
+        journal.closed(call, lambda payload: None, b"", lambda: None)
+        journal.close()
+
+    asyncio.run(run())
+    shipper.round()
+    tally = UsageTally.objects.get()
+    assert (tally.calls, tally.response_bytes, tally.units) == (1, 5_000, 1)
+
+
+def test_lost_counters_are_rebuilt_from_tallies_and_open_journals(
+    shipper: Shipper, valkey: Any, django_db_blocker: Any
+) -> None:
+    """Valkey comes back empty in the middle of a day: nobody gets the day's units a second time, nobody loses any."""
+    limit = QuotaLimit(units=200, window="day")
+    grant_id = grant_insert(limit)
+
+    async def run() -> tuple[int, int]:
+        async with workers(shipper.journal_dir, 2, seal_s=0.1) as crew:
+            handles = [worker.quota(grant_id, limit) for worker in crew]
+            for _ in range(40):
+                for worker, handle in zip(crew, handles, strict=True):
+                    assert await worker.call(handle) is not None
+                await asyncio.sleep(0.005)
+            await asyncio.to_thread(shipper.round)
+            valkey.flushdb()
+            answered = 80
+            deadline = time.monotonic() + 12
+            while valkey.get("tg:quota:generation") is None and time.monotonic() < deadline:
+                await asyncio.to_thread(shipper.round)
+                answered += await spend_open(crew[0], handles[0])
+                await asyncio.sleep(0.05)
+            for worker in crew:
+                await worker.leases._generation_check()
+            refused = 0
+            while refused < 40:
+                got = await crew[refused % 2].call(handles[refused % 2])
+                answered, refused = (answered + 1, 0) if got else (answered, refused + 1)
+                await asyncio.sleep(0 if got else 0.02)
+            return answered, int(valkey.hget(handles[0].bucket.key, "u"))
+
+    answered, used = asyncio.run(run())
+    assert answered == used == limit.units
+    if connection.connection is not None:
+        connection.close()
+
+
+async def spend_open(worker: Any, handle: QuotaHandle) -> int:
+    """One call from an open lease, if there is one."""
+    return 1 if handle.bucket.free > 0 and await worker.call(handle) is not None else 0
+
+
+def grant_insert(limit: QuotaLimit) -> UUID:
+    """A live grant with this quota in PostgreSQL, and the rows that it stands on."""
+    from dataclasses import asdict
+
+    from django.utils import timezone
+
+    from marketplace.contracts.limits import Limits
+    from marketplace.models import Api, App, Grant, Organization
+
+    provider = Organization.objects.create(name="Alice", slug=f"alice-{uuid4().hex[:8]}")
+    api = Api.objects.create(
+        provider=provider, name="Weather", slug=f"w-{uuid4().hex[:8]}", base_path=f"/{uuid4().hex[:8]}"
+    )
+    app = App.objects.create(organization=provider, name="Bob's app")
+    limits = asdict(Limits(plan_name="Basic", quota=limit))
+    return Grant.objects.create(app=app, api=api, limits=limits, starts_at=timezone.now()).id
+
+
+def test_a_streamed_answer_in_flight_is_recorded_as_what_was_sent(shipper: Shipper) -> None:
+    """The closed record of a worker that drains with an answer still open says that it is incomplete."""
+
+    async def run() -> None:
+        journal = Journal(shipper.journal_dir, node="n", boot=uuid4(), seal_s=60)
+        journal.start()
+        call = call_make()
+        journal.opened(call, lambda payload: None, b"", lambda: None)
+        journal.flush()
+        call.client.sent = 321
+        journal.close()
+
+    asyncio.run(run())
+    shipper.round()
+    content = evidence_read(shipper.evidence_dir, UsageSegment.objects.get().evidence)
+    (closed,) = [raw for raw in SegmentReader(content).records() if raw.kind == CLOSED]
+    assert (closed.complete, closed.response_bytes, closed.units) == (0, 321, 1)
+
+
+def test_two_shippers_of_one_database_write_each_segment_once(shipper: Shipper) -> None:
+    journal = write(shipper.journal_dir)
+    path = segment_path(journal.folder, 0, SEALED_SUFFIX)
+    content = path.read_bytes()
+    first = shipper._database()
+    assert first is not None
+    with psycopg.connect(shipper.settings.database_url) as second:
+        assert shipper.ship(first, path)
+        path.write_bytes(content)
+        assert not shipper.ship(second, path)
+    assert tallied() == 3

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from marketplace.models import Membership
+from marketplace.selectors.accounts import memberships_list
 from marketplace.views import navigation
 
 THEME_COOKIE = "tollgate_theme"
@@ -31,8 +32,8 @@ def memberships_of(request: HttpRequest) -> list[Membership]:
     if not request.user.is_authenticated:
         return []
     if not hasattr(request, "portal_memberships"):
-        found = request.user.memberships.select_related("organization").order_by("organization__name")
-        request.portal_memberships = list(found[:MEMBERSHIPS_SHOWN_MAX])  # type: ignore[attr-defined]
+        found = memberships_list(person=request.user)[:MEMBERSHIPS_SHOWN_MAX]
+        request.portal_memberships = list(found)  # type: ignore[attr-defined]
     return request.portal_memberships  # type: ignore[attr-defined]
 
 
@@ -44,7 +45,7 @@ def membership_default(request: HttpRequest) -> Membership | None:
 
 
 def _portal(request: HttpRequest) -> dict[str, Any]:
-    area = getattr(request, "area", "")
+    area = getattr(request, "area", "") or ("account" if request.path.startswith("/accounts/") else "")
     membership = getattr(request, "membership", None) or membership_default(request)
     slug = membership.organization.slug if membership else ""
     role = membership.role if membership else ""

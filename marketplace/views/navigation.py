@@ -1,6 +1,6 @@
 """The side navigation and the role switcher: which areas and pages a person sees. Other apps add their pages here.
 
-An area is one of consumer, provider, finance, operator. ``navigation_register`` is called from an app's ``ready()``.
+An area is one of consumer, provider, finance, operator, account. ``navigation_register`` is called from an app's ``ready()``.
 """
 
 from collections.abc import Callable
@@ -12,13 +12,14 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-Area = Literal["consumer", "provider", "finance", "operator"]
+Area = Literal["consumer", "provider", "finance", "operator", "account"]
 AREAS: dict[Area, str | Promise] = {
     "consumer": _("Consumer"),
     "provider": _("Provider"),
     "finance": _("Finance"),
     "operator": _("Operator"),
 }
+"""The areas of the role switcher; ``account`` (a person's own pages) is reached by the menu in the corner."""
 ORGANIZATION_AREAS = ("consumer", "provider")
 """Areas whose pages belong to one organization: their URLs take its slug."""
 
@@ -106,6 +107,11 @@ navigation_register(
     NavItem("provider", _("Home"), "pages:provider_home", "house", 10),
     NavItem("provider", _("APIs"), "pages:api_list", "boxes", 20, match=("pages:api_",)),
     NavItem("provider", _("Usage"), "pages:provider_usage", "chart-no-axes-column", 30),
+    NavItem("account", _("Profile"), "pages:profile", "user", 10),
+    NavItem("account", _("Sign-in and security"), "mfa_index", "shield-check", 20, match=("mfa_",)),
+    NavItem("account", _("E-mail addresses"), "account_email", "mail", 30),
+    NavItem("account", _("Password"), "account_change_password", "lock", 40, match=("account_set_password",)),
+    NavItem("account", _("Sessions"), "usersessions_list", "monitor", 50),
     NavItem("operator", _("Health"), "pages:operator_health", "activity", 10),
     NavItem("operator", _("Organizations"), "pages:operator_organizations", "building-2", 20, match=("pages:operator_organization",)),
     NavItem("operator", _("Listings"), "pages:operator_listings", "layout-grid", 30, match=("pages:operator_listing",)),

@@ -1,0 +1,72 @@
+"""The operator's pages: health of the platform, organizations, listings. What runs is read from tables; deeds go to services."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from marketplace.forms.operator import ReasonForm
+from marketplace.selectors.operations import health_get, listings_search, organizations_search
+from marketplace.selectors.paging import page_take
+from marketplace.services.accounts import organization_suspend
+from marketplace.services.catalog import api_suspend
+from marketplace.views.doors import operator_page, service_try
+
+SEARCH_LENGTH_MAX = 120
+
+
+@require_safe
+@operator_page
+def operator_health(request: HttpRequest) -> HttpResponse:
+    """Journals arriving, changes waiting, counts; other apps add their cards by the slot ``operator.health``."""
+    template = "marketplace/operator_health_body.html" if request.htmx else "marketplace/operator_health.html"
+    return render(request, template, {"health": health_get()})
+
+
+@require_safe
+@operator_page
+def operator_organizations(request: HttpRequest) -> HttpResponse:
+    """Search organizations."""
+    search = request.GET.get("q", "").replace("\x00", "")[:SEARCH_LENGTH_MAX]
+    page = page_take(organizations_search(text=search), cursor=request.GET.get("cursor", ""), bound={"q": search})
+    return render(request, "marketplace/operator_organizations.html", {"page": page, "search": search})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@operator_page
+def operator_organization_suspend(request: HttpRequest, organization_id: str) -> HttpResponse:
+    """Suspend an organization, or let it go on, with a reason."""
+    organization = organizations_search(text="", public_id=organization_id).get()
+    form = ReasonForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        is_suspended = not organization.is_suspended
+        if service_try(request, organization_suspend, form=form, organization=organization, person=request.user, is_suspended=is_suspended, **form.cleaned_data):  # fmt: skip
+            messages.success(request, _("%(name)s is suspended.") % {"name": organization.name} if is_suspended else _("%(name)s may go on.") % {"name": organization.name})  # fmt: skip
+            return redirect("pages:operator_organizations")
+    context = {"subject": organization, "form": form, "back": "pages:operator_organizations", "kind": _("organization")}
+    return render(request, "marketplace/operator_suspend.html", context)
+
+
+@require_safe
+@operator_page
+def operator_listings(request: HttpRequest) -> HttpResponse:
+    """Search APIs."""
+    search = request.GET.get("q", "").replace("\x00", "")[:SEARCH_LENGTH_MAX]
+    page = page_take(listings_search(text=search), cursor=request.GET.get("cursor", ""), bound={"q": search})
+    return render(request, "marketplace/operator_listings.html", {"page": page, "search": search})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@operator_page
+def operator_listing_suspend(request: HttpRequest, api_id: str) -> HttpResponse:
+    """Take an API off every gateway and out of the catalogue, or let it back, with a reason."""
+    api = listings_search(text="", public_id=api_id).get()
+    form = ReasonForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        is_suspended = not api.is_suspended
+        if service_try(request, api_suspend, form=form, api=api, person=request.user, is_suspended=is_suspended, **form.cleaned_data):  # fmt: skip
+            messages.success(request, _("%(name)s is suspended.") % {"name": api.name} if is_suspended else _("%(name)s may go on.") % {"name": api.name})  # fmt: skip
+            return redirect("pages:operator_listings")
+    context = {"subject": api, "form": form, "back": "pages:operator_listings", "kind": _("API")}
+    return render(request, "marketplace/operator_suspend.html", context)

@@ -1,0 +1,43 @@
+"""Small helpers around Playwright: open Chromium, log in, collect what a page complains about, ask axe."""
+
+import shutil
+from typing import Any
+
+from tests.conftest import CHROMIUM_ARGUMENTS
+from tests.portal.scene import PASSWORD
+
+EXPECTED_STATUSES = ("status of 404", "status of 403")
+"""Chromium logs an error for the very pages whose status we ask for."""
+
+
+def chromium_open(playwright: Any) -> Any:
+    """Debian's Chromium, headless."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)
+
+
+def log_in(browser: Any, url: str, email: str) -> dict[str, Any]:
+    """Log in through the page and return the browser's storage; an empty one for nobody."""
+    context = browser.new_context()
+    if email:
+        page = context.new_page()
+        page.goto(f"{url}/accounts/login/")
+        page.fill("input[name=login]", email)
+        page.fill("input[name=password]", PASSWORD)
+        page.click("form[action$='/login/'] button[type=submit]")
+        page.wait_for_url(lambda address: "/accounts/login" not in address)
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+def problems_of(page: Any, problems: list[str]) -> None:
+    """Collect console errors (a CSP violation is one), script errors and failed requests of a page from now on."""
+
+    def said(message: Any) -> None:
+        if message.type in ("error", "warning") and not any(text in message.text for text in EXPECTED_STATUSES):
+            problems.append(message.text)
+
+    page.on("console", said)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("requestfailed", lambda request: problems.append(f"{request.url}: {request.failure}"))

@@ -5,7 +5,6 @@ Calls are tallies in sealed segments, exactly as the shipper leaves them; nothin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -149,8 +148,3 @@ def ledger_sums() -> dict[str, int]:
             "JOIN billing_ledgeraccount a ON a.id = e.account_id GROUP BY a.kind"
         )
         return {kind: int(total) for kind, total in cursor.fetchall()}
-
-
-def sum_of(values: Sequence[int]) -> int:
-    """The sum of whole numbers."""
-    return sum(values)

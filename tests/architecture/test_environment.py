@@ -1,9 +1,11 @@
 """`.env.example` and the code name the same variables; pins are exact; every beat task exists."""
 
 import re
+import sys
+from importlib.metadata import packages_distributions
 
 from config.env import VARIABLES
-from tests.architecture.tree import ROOT
+from tests.architecture.tree import ROOT, imported, shown, source_files
 
 
 def test_env_example_has_every_variable_and_no_other() -> None:
@@ -25,3 +27,23 @@ def test_every_scheduled_task_is_registered() -> None:
     app.loader.import_default_modules()
     assert SCHEDULE, "the beat schedule is empty"
     assert set(SCHEDULE) <= set(app.tasks)
+
+
+def test_what_runs_imports_only_what_requirements_pin() -> None:
+    """A package that only tests install would work here, and fail for whoever types `make run`."""
+    text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    pinned = {canonical(line.partition("==")[0].partition("[")[0]) for line in text.splitlines() if "==" in line}
+    providers = packages_distributions()
+    faults = set()
+    for path in source_files("marketplace", "gateway", "billing", "config"):
+        for node, module in imported(path):
+            top = module.partition(".")[0]
+            if top in sys.stdlib_module_names or (ROOT / top).exists():
+                continue
+            if not {canonical(name) for name in providers.get(top, [])} & pinned:
+                faults.add(f"{shown(path, node)}: {top}")
+    assert not faults, "\n".join(sorted(faults))
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

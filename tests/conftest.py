@@ -37,6 +37,9 @@ def pytest_configure() -> None:
     import django
 
     django.setup()
+    # xdist's workers inherit this environment: with the variable set, pytest-django would read the settings there before
+    # this file has given the worker its own Valkey database.
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
 
 
 @pytest.hookimpl(trylast=True)

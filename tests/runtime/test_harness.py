@@ -1,6 +1,9 @@
 """The test harness itself: real stores, real programs, nothing left behind."""
 
+import os
+
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from tests import servers
@@ -19,6 +22,10 @@ def test_a_worker_has_an_empty_valkey_database_of_its_own(valkey) -> None:
     assert valkey.dbsize() == 0
     valkey.set("left", "behind")
     assert valkey.get("left") == b"behind"
+
+
+def test_the_settings_point_at_the_workers_own_valkey_database(valkey) -> None:
+    assert settings.TOLLGATE.valkey_url == settings.CACHES["default"]["LOCATION"] == os.environ["VALKEY_URL"]
 
 
 def test_what_another_test_left_in_valkey_is_gone(valkey) -> None:

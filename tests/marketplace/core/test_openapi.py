@@ -20,6 +20,10 @@ def get(**more: Any) -> dict[str, Any]:
     return {"get": {"responses": {"200": {"description": "ok"}}, **more}}
 
 
+def with_schema(schema: dict[str, Any]) -> str:
+    return document({"/a": get()}, components={"schemas": {"A": schema}})
+
+
 def faults(text: str) -> dict[str, str]:
     return dict(document_read(text).faults)
 
@@ -101,9 +105,9 @@ paths:
         (document({"/a": {"get": "x"}}), "/paths/~1a/get", "object"),
         (document({"/a": {"$ref": "https://evil.example/x.json"}}), "/paths/~1a/$ref", "leaves the document"),
         (document({"/a": {"$ref": "file:///etc/passwd"}}), "/paths/~1a/$ref", "leaves the document"),
-        (document({"/a": get()}, components={"schemas": {"A": {"$ref": "#/components/schemas/B"}}}), "/components/schemas/A/$ref", "nothing"),
+        (with_schema({"$ref": "#/components/schemas/B"}), "/components/schemas/A/$ref", "nothing"),
         (document({"/a": {"$ref": "#/paths/~1a"}}), "/paths/~1a", "circle"),
-        (document({"/a": get()}, components={"schemas": {"A": {"$id": "http://x/"}}}), "/components/schemas/A/$id", "remove"),
+        (with_schema({"$id": "http://x/"}), "/components/schemas/A/$id", "remove"),
         (document({"/a": get(description="\u0000")}), "/paths/~1a/get/description", "NUL"),
         ('{"openapi": "3.0.0", "x": "\\ud800"}', "/x", "Unicode"),
         ('{"openapi": "3.0.0", "x": 1e999}', "/x", "finite"),
@@ -146,7 +150,7 @@ def test_paths_that_match_the_same_calls_are_refused() -> None:
         "\x00",
         "a: \x07",
     ],
-    ids=["yaml-deep", "json-deep", "alias-bomb", "alias-self", "alias-loop", "many", "large", "dashes", "braces", "binary", "version", "two", "nul", "bell"],
+    ids=lambda text: repr(text[:16]),
 )  # fmt: skip
 def test_hostile_texts_are_refused_within_bounds(text: str) -> None:
     with pytest.raises(DocumentUnreadable):

@@ -6,7 +6,17 @@ import logging.config
 import structlog
 
 # Libraries that repeat on INFO what we log ourselves, or poll.
-QUIET = ("celery.app.trace", "celery.beat", "django.channels", "fontTools", "httpx", "kombu", "urllib3")
+QUIET = (
+    "celery.app.trace",
+    "celery.beat",
+    "celery.worker.request",
+    "celery.worker.strategy",
+    "django.channels",
+    "fontTools",
+    "httpx",
+    "kombu",
+    "urllib3",
+)
 
 
 def logging_configure(*, level: str) -> None:

@@ -20,6 +20,10 @@ POSTGRES_ROLE = "tollgate"
 POSTGRES_DATABASE = "tollgate"
 
 
+class PlaceTaken(Exception):
+    """A folder that must be ours is not; the text says which."""
+
+
 def postgres_owner() -> Owner | None:
     """The account PostgreSQL runs as: nobody special unless we are root, then an unprivileged one that exists already."""
     if os.geteuid() != 0:
@@ -76,6 +80,18 @@ def public_folder() -> Path:
             return parent / "tollgate"
     message = "No folder that an unprivileged account could enter was found: run as another user, or set DATABASE_URL."
     raise RuntimeError(message)
+
+
+def private_folder_make(folder: Path, *, owner: Owner | None = None) -> None:
+    """Make a folder that only its owner may enter. Raises PlaceTaken when somebody else has put something there before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = folder.lstat()
+    ours = {os.geteuid(), owner.uid} if owner else {os.geteuid()}
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in ours:
+        raise PlaceTaken(f"{folder} belongs to somebody else: remove it, or set TOLLGATE_VAR to a shorter path.")
+    if owner:
+        os.chown(folder, owner.uid, owner.gid)
+    folder.chmod(0o700)
 
 
 def is_open_to_all(folder: Path) -> bool:

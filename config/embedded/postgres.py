@@ -9,13 +9,12 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import psycopg
 from psycopg import sql
 
 from config.embedded import places
-from config.embedded.spawn import Owner, child_kill, child_spawn, child_stop
+from config.embedded.spawn import child_kill, child_spawn, child_stop
 
 START_S_MAX = 30.0
 STOP_S_MAX = 10.0
@@ -195,8 +194,7 @@ class Postgres:
         if self.owner:
             _open_folder_make(self.home.parent)
         for folder in (self.home, self.sockets):
-            folder.mkdir(parents=True, exist_ok=True)
-            _give(folder, self.owner)
+            places.private_folder_make(folder, owner=self.owner)
 
 
 def _open_folder_make(folder: Path) -> None:
@@ -205,13 +203,6 @@ def _open_folder_make(folder: Path) -> None:
         if not step.exists():
             step.mkdir()
             step.chmod(0o711)
-
-
-def _give(folder: Path, owner: Owner | None) -> None:
-    """Make one of our own folders private to the server's account."""
-    if owner:
-        os.chown(folder, owner.uid, owner.gid)
-    folder.chmod(0o700)
 
 
 def wheel_binaries() -> Path:
@@ -223,23 +214,25 @@ def wheel_binaries() -> Path:
 
 
 def _copied_for_others(folder: Path) -> Path:
-    """A copy that an unprivileged account can read, made once per version in a folder of our own."""
+    """A copy that an unprivileged account can read, made once per version in a folder of our own.
+
+    The wheel's programs find their libraries by the way from one to the other, so the copy keeps that way.
+    """
     version = subprocess.run([str(folder / "postgres"), "-V"], capture_output=True, text=True, check=True).stdout
     number = re.sub(r"[^0-9.]", "", version) or "unknown"
-    target = places.public_folder() / f"postgresql-{number}"
+    install, target = folder.parent, places.public_folder() / f"postgresql-{number}"
+    libraries = install.parent.with_name(f"{install.parent.name}.libs")
     if not target.exists():
         _open_folder_make(target.parent)
         part = target.with_name(f"{target.name}.{os.getpid()}")
-        shutil.copytree(folder.parent, part, ignore=shutil.ignore_patterns("include", "*.a", "pgxs"), symlinks=True)
-        part.chmod(0o755)
+        ignored = shutil.ignore_patterns("include", "*.a", "pgxs")
+        shutil.copytree(install, part / install.parent.name / install.name, ignore=ignored, symlinks=True)
+        if libraries.is_dir():
+            shutil.copytree(libraries, part / libraries.name)
+        for step in (part, part / install.parent.name):
+            step.chmod(0o755)
         try:
             part.rename(target)
         except OSError:  # another process was faster
             shutil.rmtree(part)
-    return target / folder.name
-
-
-def socket_of(url: str) -> Path | None:
-    """The socket folder that a URL names, or None when it names a host."""
-    host = unquote(urlsplit(url).netloc.rpartition("@")[2].split(":")[0])
-    return Path(host) if host.startswith("/") else None
+    return target / install.parent.name / install.name / folder.name

@@ -53,8 +53,7 @@ class Valkey:
     def prepare(self) -> None:
         """Make its private folders and remove the socket of an earlier life. Safe to repeat while it is stopped."""
         for folder in {self.home, self.socket.parent}:
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o700)
+            places.private_folder_make(folder)
         self.socket.unlink(missing_ok=True)
 
     def argv(self) -> list[str]:

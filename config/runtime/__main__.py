@@ -16,7 +16,7 @@ from config.runtime.ports import ports_taken
 from config.runtime.supervisor import StartFault, Stopped, Supervisor, supervising
 from config.runtime.terminal import say, step
 
-EXPECTED = (env.EnvironmentFault, PostgresFault, ValkeyFault, AlreadyRunning, StartFault)
+EXPECTED = (env.EnvironmentFault, places.PlaceTaken, PostgresFault, ValkeyFault, AlreadyRunning, StartFault)
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from billing import models
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ReadOnlyAdmin(admin.ModelAdmin):
     """Lists and shows; adds, changes and deletes nothing."""
 
     show_full_result_count = False

@@ -16,8 +16,8 @@ from billing.api.shapes import (
     PaymentOut,
     ReasonIn,
     ReviewOut,
-    StatementOut,
 )
+from billing.api.statements import StatementOut
 from billing.core.errors import MoneyInvalid
 from billing.core.money import Money
 from billing.models import Invoice
@@ -49,13 +49,13 @@ class MonthIn(Strict):
 class ReviewsOut(serializers.Serializer[Any]):
     """The queue."""
 
-    data = ReviewOut(many=True)
+    data = ReviewOut(many=True)  # type: ignore[assignment]
 
 
 class StatementsOut(serializers.Serializer[Any]):
     """What was computed."""
 
-    data = StatementOut(many=True)
+    data = StatementOut(many=True)  # type: ignore[assignment]
 
 
 class FinanceEndpoint(Endpoint):

@@ -1,22 +1,29 @@
 """Endpoints of invoices for consumers: lists, lines down to hours, the PDF as it was sent, the file to recompute it with."""
 
+from datetime import UTC, timedelta
 from typing import Any
 
 from django.http import HttpResponse
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing.api.shapes import BalanceOut, HourOut, InvoiceLinesOut, InvoiceOut, PaymentOut
+from billing.api.shapes import BalanceOut, CallOut, HourOut, InvoiceLinesOut, InvoiceOut, PaymentOut
 from billing.models import Invoice, InvoiceLine, InvoiceStatus, PaymentStatus
 from billing.selectors import invoices as shown
 from billing.selectors.balances import consumer_balances, provider_balances
 from billing.selectors.invoices import InvoiceFilter, money_show
 from billing.selectors.permits import invoice_find
 from billing.services.documents import invoice_pdf
-from marketplace.api.base import Endpoint, Paged, operation
+from marketplace.api.base import Endpoint, Paged, Strict, operation
+from marketplace.errors import Fault, Gone, InvalidInput
 from marketplace.selectors.accounts import entity_find, organization_get
+from marketplace.selectors.evidence import EvidenceMissing
 from marketplace.selectors.paging import page_take
+
+LATE_SPAN = timedelta(hours=1)
+"""An ended subscription's last calls may finish in the hour after its period."""
 
 
 class InvoiceQuery(Paged):
@@ -33,13 +40,27 @@ class InvoiceQuery(Paged):
 class HoursOut(serializers.Serializer[Any]):
     """The hours of a line."""
 
-    data = HourOut(many=True)
+    data = HourOut(many=True)  # type: ignore[assignment]
+
+
+class CallsQuery(Strict):
+    """Which hour of the line, and the id of the last call seen."""
+
+    hour = serializers.DateTimeField()
+    after = serializers.UUIDField(required=False)
+
+
+class CallsOut(serializers.Serializer[Any]):
+    """Calls of an hour."""
+
+    data = CallOut(many=True)  # type: ignore[assignment]
+    has_more = serializers.BooleanField()
 
 
 class PaymentsOut(serializers.Serializer[Any]):
     """The payments of an invoice."""
 
-    data = PaymentOut(many=True)
+    data = PaymentOut(many=True)  # type: ignore[assignment]
 
 
 class EvidenceOut(serializers.Serializer[Any]):
@@ -118,7 +139,7 @@ class InvoicePdf(InvoiceEndpoint):
     """The document."""
 
     @operation("Download an invoice as PDF", scope="billing:read", media_type="application/pdf")
-    def get(self, request: Request, invoice: str) -> HttpResponse:
+    def get(self, request: Request, invoice: str) -> Any:
         """The bytes that were sent; a draft is printed as it is now."""
         found = self.seen(invoice)
         pdf = bytes(found.document.pdf) if found.number else invoice_pdf(invoice=found)
@@ -142,6 +163,25 @@ class LineHours(InvoiceEndpoint):
         """Their units sum to the line's quantity."""
         found = entity_find(InvoiceLine, self.seen(invoice).lines.all(), line)
         return Response(HoursOut({"data": shown.line_hours(line=found)}).data)
+
+
+class LineCalls(InvoiceEndpoint):
+    """The calls of an hour of a line."""
+
+    @operation("List the calls behind an hour", scope="billing:read", query=CallsQuery, answer=CallsOut)
+    def get(self, request: Request, invoice: str, line: str) -> Response:
+        """Read back from the kept journal, not from sums; at most 200 at once, the next ones after the last id."""
+        found = entity_find(InvoiceLine, self.seen(invoice).lines.select_related("meter"), line)
+        hour = self.query["hour"]
+        if not found.period_start <= hour <= found.period_end + LATE_SPAN:
+            text = _("This hour does not belong to the line.")
+            raise InvalidInput(text, faults=[Fault("/hour", text)])
+        hour = hour.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        try:
+            page = shown.line_calls(line=found, hour=hour, after=self.query.get("after"))
+        except EvidenceMissing as problem:
+            raise Gone(_("The kept journal of this hour cannot be read."), code="evidence_missing") from problem
+        return Response(CallsOut({"data": page.events, "has_more": page.has_more}).data)
 
 
 class InvoicePayments(InvoiceEndpoint):

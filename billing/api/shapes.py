@@ -1,5 +1,6 @@
 """What the API of billing takes and gives, as serializers. Money is text with a currency; times are RFC 3339 UTC."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from rest_framework import serializers
@@ -8,6 +9,7 @@ from billing.core.money import Money, decimal_show
 from billing.models import Alignment, InvoiceStatus, LineKind, Measure, PaymentStatus, PlanStatus, PriceKind
 from marketplace.api.base import Strict
 from marketplace.contracts.limits import Limits, QuotaLimit, RateLimit
+from marketplace.contracts.usage import UsageEvent
 
 AMOUNT_LENGTH_MAX = 40
 TIERS_MAX = 50
@@ -21,7 +23,7 @@ class MoneyOut(serializers.Serializer[Any]):
     currency = serializers.CharField(help_text="ISO 4217")
 
 
-class MoneyField(serializers.Field):  # type: ignore[type-arg]
+class MoneyField(serializers.Field):
     """Shows the minor units of a column together with the row's currency."""
 
     def __init__(self, minor: str, **given: Any) -> None:
@@ -38,7 +40,7 @@ class MoneyField(serializers.Field):  # type: ignore[type-arg]
         return {"amount": Money(getattr(value, self.minor), owner.currency).format(), "currency": owner.currency}
 
 
-class DecimalText(serializers.Field):  # type: ignore[type-arg]
+class DecimalText(serializers.Field):
     """Shows a decimal as plain digits without trailing zeros."""
 
     def to_representation(self, value: Any) -> str:
@@ -59,7 +61,7 @@ class SpecIn(Strict):
 
     kind = serializers.ChoiceField(choices=PriceKind.choices)
     unit_amount = serializers.CharField(max_length=AMOUNT_LENGTH_MAX, required=False)
-    tiers = TierShape(many=True, required=False, max_length=TIERS_MAX)
+    tiers = TierShape(many=True, required=False, max_length=TIERS_MAX)  # type: ignore[call-arg]
     included_units = serializers.IntegerField(min_value=0, max_value=10**15, required=False)
     package_size = serializers.IntegerField(min_value=1, max_value=10**15, required=False)
 
@@ -99,7 +101,7 @@ class QuotaIn(Strict):
 class LimitsIn(Strict):
     """What a subscription allows."""
 
-    rates = RateIn(many=True, required=False, max_length=8)
+    rates = RateIn(many=True, required=False, max_length=8)  # type: ignore[call-arg]
     quota = QuotaIn(required=False, allow_null=True)
 
 
@@ -134,7 +136,7 @@ class PlanIn(Strict):
     is_visible = serializers.BooleanField(required=False)
     position = serializers.IntegerField(min_value=0, max_value=1_000, required=False)
     limits = LimitsIn(required=False)
-    prices = PriceIn(many=True, required=False, max_length=PRICES_MAX)
+    prices = PriceIn(many=True, required=False, max_length=PRICES_MAX)  # type: ignore[call-arg]
 
 
 class TierOut(serializers.Serializer[Any]):
@@ -311,6 +313,22 @@ class HourOut(serializers.Serializer[Any]):
     is_late = serializers.BooleanField()
 
 
+class CallOut(serializers.Serializer[Any]):
+    """One call, as the gateway journaled it; ``request_id`` is what the caller got as X-Ca-Request-Id."""
+
+    request_id = serializers.CharField(source="id")
+    finished_at = serializers.SerializerMethodField()
+    outcome = serializers.CharField()
+    status = serializers.IntegerField()
+    request_bytes = serializers.IntegerField()
+    response_bytes = serializers.IntegerField()
+    latency_us = serializers.IntegerField()
+
+    def get_finished_at(self, event: UsageEvent) -> datetime:
+        """Microseconds to a moment."""
+        return datetime.fromtimestamp(event.finished_at_us // 1_000_000, UTC)
+
+
 class ReasonIn(Strict):
     """Why."""
 
@@ -334,37 +352,6 @@ class PaymentOut(serializers.Serializer[Any]):
     reference = serializers.CharField(source="processor_reference")
     received_on = serializers.DateField()
     created_at = serializers.DateTimeField()
-
-
-class StatementLineOut(serializers.Serializer[Any]):
-    """What one invoice brought for one API; negative when it was voided."""
-
-    invoice_number = serializers.CharField(source="invoice.number")
-    api = serializers.CharField(source="api_name")
-    is_reversal = serializers.BooleanField()
-    gross_minor = serializers.IntegerField()
-    commission_minor = serializers.IntegerField()
-    share_minor = serializers.IntegerField()
-
-
-class StatementOut(serializers.Serializer[Any]):
-    """A provider's month."""
-
-    id = serializers.CharField(source="public_id")
-    number = serializers.CharField(allow_null=True)
-    provider = serializers.CharField(source="provider.public_id")
-    month = serializers.DateField()
-    status = serializers.CharField()
-    gross = MoneyField("gross_minor")
-    commission = MoneyField("commission_minor")
-    share = MoneyField("share_minor")
-    issued_at = serializers.DateTimeField(allow_null=True)
-
-
-class StatementLinesOut(StatementOut):
-    """A provider's month with its lines."""
-
-    lines = StatementLineOut(many=True, source="lines.all")
 
 
 class BalanceOut(serializers.Serializer[Any]):

@@ -1,17 +1,50 @@
 """Endpoints of provider statements."""
 
-from django.http import HttpResponse
+from typing import Any
+
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from billing.api.invoices import pdf_response
-from billing.api.shapes import StatementLinesOut, StatementOut
+from billing.api.shapes import MoneyField
 from billing.selectors.earnings import statement_list
 from billing.selectors.permits import statement_find
 from billing.services.documents import statement_pdf
 from marketplace.api.base import Endpoint, Paged, operation
 from marketplace.selectors.accounts import organization_get
 from marketplace.selectors.paging import page_take
+
+
+class StatementLineOut(serializers.Serializer[Any]):
+    """What one invoice brought for one API; negative when it was voided."""
+
+    invoice_number = serializers.CharField(source="invoice.number")
+    api = serializers.CharField(source="api_name")
+    is_reversal = serializers.BooleanField()
+    gross_minor = serializers.IntegerField()
+    commission_minor = serializers.IntegerField()
+    share_minor = serializers.IntegerField()
+
+
+class StatementOut(serializers.Serializer[Any]):
+    """A provider's month."""
+
+    id = serializers.CharField(source="public_id")
+    number = serializers.CharField(allow_null=True)
+    provider = serializers.CharField(source="provider.public_id")
+    month = serializers.DateField()
+    status = serializers.CharField()
+    gross = MoneyField("gross_minor")
+    commission = MoneyField("commission_minor")
+    share = MoneyField("share_minor")
+    issued_at = serializers.DateTimeField(allow_null=True)
+
+
+class StatementLinesOut(StatementOut):
+    """A provider's month with its lines."""
+
+    lines = StatementLineOut(many=True, source="lines.all")
 
 
 class OrganizationStatements(Endpoint):
@@ -39,7 +72,7 @@ class StatementPdf(Endpoint):
     """The document."""
 
     @operation("Download a statement as PDF", scope="billing:read", media_type="application/pdf")
-    def get(self, request: Request, statement: str) -> HttpResponse:
+    def get(self, request: Request, statement: str) -> Any:
         """The frozen bytes; a draft is printed as it is now."""
         found = statement_find(person=self.person, public_id=statement, within=self.within)
         pdf = bytes(found.document.pdf) if found.number else statement_pdf(statement=found)

@@ -25,6 +25,7 @@ urlpatterns = [
     path("invoices/<str:invoice>/pdf", invoices.InvoicePdf.as_view()),
     path("invoices/<str:invoice>/evidence", invoices.InvoiceEvidence.as_view()),
     path("invoices/<str:invoice>/lines/<str:line>/hours", invoices.LineHours.as_view()),
+    path("invoices/<str:invoice>/lines/<str:line>/calls", invoices.LineCalls.as_view()),
     path("invoices/<str:invoice>/payments", invoices.InvoicePayments.as_view()),
     path("statements/<str:statement>", statements.StatementOne.as_view()),
     path("statements/<str:statement>/pdf", statements.StatementPdf.as_view()),

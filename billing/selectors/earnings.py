@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet, Sum
@@ -103,17 +104,17 @@ def providers_due(*, period_of: date) -> list[Organization]:
     return list(Organization.objects.filter(id__in=ids).order_by("id"))
 
 
-def _rows(provider: Organization, currency: str, within: dict[str, object]) -> list[dict[str, object]]:
+def _rows(provider: Organization, currency: str, within: dict[str, Any]) -> list[dict[str, Any]]:
     lines = InvoiceLine.objects.filter(
         provider=provider, invoice__currency=currency, invoice__number__isnull=False, **within
     )
     sums = lines.values(
         "invoice_id", "invoice__number", "invoice__issued_at", "invoice__voided_at", "api_id", "api__name"
     ).annotate(gross=Sum("amount_minor"), commission=Sum("commission_minor"), share=Sum("provider_minor"))
-    return list(sums.order_by("invoice__number", "api__name"))
+    return [dict(row) for row in sums.order_by("invoice__number", "api__name")]
 
 
-def _earning(row: dict[str, object], *, sign: int) -> Earning:
+def _earning(row: dict[str, Any], *, sign: int) -> Earning:
     return Earning(
         invoice_id=row["invoice_id"],
         number=str(row["invoice__number"]),

@@ -1,10 +1,12 @@
 """Show invoices: lists for consumers and finance, one invoice with its lines, a line down to hours. Reads only.
 
-From an hour to the calls behind it leads marketplace's evidence; ``line_hours`` names the grant and hour to ask it for.
+From an hour ``line_calls`` leads on to the very calls behind it, through marketplace's evidence.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from itertools import dropwhile, islice
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +24,13 @@ from billing.models import (
     PaymentStatus,
     UsageRecord,
 )
+from billing.selectors.tallies import meter_spec
+from marketplace.contracts.usage import UsageEvent
 from marketplace.models import Organization
+from marketplace.selectors.evidence import EvidenceQuery, evidence_events
+
+CALLS_MAX = 200
+"""Calls on one page of an hour's evidence."""
 
 ISSUED = (InvoiceStatus.ISSUED, InvoiceStatus.VOID)
 
@@ -51,6 +59,14 @@ class LineHour:
     is_late: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class LineCalls:
+    """Some calls of an hour; the next page comes after the last one's id."""
+
+    events: tuple[UsageEvent, ...]
+    has_more: bool
+
+
 def invoice_list_finance(*, filters: InvoiceFilter = InvoiceFilter()) -> QuerySet[Invoice]:
     """Return all invoices that match, for the platform's finance; the newest first (keyset: ``-id``)."""
     return _narrow(Invoice.objects.select_related("organization"), filters).order_by("-id")
@@ -75,6 +91,26 @@ def line_hours(*, line: InvoiceLine) -> list[LineHour]:
         return _late_hours(line)
     rows = UsageRecord.objects.filter(_hours(line), subscription_id=line.subscription_id, meter_id=line.meter_id)
     return [LineHour(row.hour, row.quantity, line.grant_id) for row in rows.order_by("hour")]
+
+
+def line_calls(*, line: InvoiceLine, hour: datetime, after: UUID | None = None, limit: int = CALLS_MAX) -> LineCalls:
+    """Return the very calls that a line counted in one hour, read back from the kept segments, a page of them.
+
+    Raises EvidenceMissing (marketplace.selectors.evidence) when a segment is not what was tallied.
+    """
+    if line.meter is None or line.grant_id is None:
+        return LineCalls((), has_more=False)
+    spec = meter_spec(line.meter)
+    query = EvidenceQuery(grant_id=line.grant_id, starts_at=hour, ends_at=hour + timedelta(hours=1))
+    events: Iterator[UsageEvent] = (
+        event
+        for event in evidence_events(query)
+        if spec.counts(event.outcome, str(event.operation_id) if event.operation_id else None)
+    )
+    if after is not None:
+        events = islice(dropwhile(lambda event: event.id != after, events), 1, None)
+    page = list(islice(events, limit + 1))
+    return LineCalls(tuple(page[:limit]), has_more=len(page) > limit)
 
 
 def invoice_evidence(*, invoice: Invoice) -> dict[str, Any]:
@@ -120,7 +156,7 @@ def _hours(line: InvoiceLine) -> Q:
 
 def _late_hours(line: InvoiceLine) -> list[LineHour]:
     rows = LateUsage.objects.filter(
-        _hours(line), invoice_id=line.invoice_id, subscription_id=line.subscription_id, meter_id=line.meter_id
+        _hours(line), invoice_id=line.invoice_id, subscription_id=line.subscription_id, meter=line.meter
     )
     return [LineHour(row.hour, row.quantity, line.grant_id, is_late=True) for row in rows.order_by("hour")]
 

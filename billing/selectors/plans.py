@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from uuid import UUID
 
 from django.db.models import Prefetch, Q, QuerySet
 
@@ -74,7 +75,7 @@ def spec_is_free(spec: PriceSpec) -> bool:
     return spec.unit_amount == 0 and all(tier.unit_amount == 0 and tier.flat_amount == 0 for tier in spec.tiers)
 
 
-def prices_at(plan_id: object, moment: datetime) -> list[Price]:
+def prices_at(plan_id: UUID, moment: datetime) -> list[Price]:
     """Return the prices of a published plan that are live at a moment, in their order."""
     live = Q(effective_until=None) | Q(effective_until__gt=moment)
     return list(
@@ -114,7 +115,15 @@ def plan_list(*, api: Api, is_provider: bool = False) -> list[PlanCard]:
     return [plan_card(plan) for plan in plans]
 
 
-def plan_get(*, plan_id: object) -> PlanCard:
+def offers_list(*, apis: Iterable[object]) -> dict[object, list[PlanCard]]:
+    """Return the published and visible plans of several Apis by Api id, in two queries whatever their number."""
+    offers: dict[object, list[PlanCard]] = {}
+    for plan in _with_prices(Plan.objects.filter(api_id__in=list(apis), status=PlanStatus.PUBLISHED, is_visible=True)):
+        offers.setdefault(plan.api_id, []).append(plan_card(plan))
+    return offers
+
+
+def plan_get(*, plan_id: UUID) -> PlanCard:
     """Return one plan with its prices. Raises Plan.DoesNotExist."""
     return plan_card(_with_prices(Plan.objects.filter(id=plan_id)).get())
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from django.db.models import Q, Sum
 from django.utils.translation import gettext as _
@@ -88,7 +89,7 @@ def phase_quantities(
     }
 
 
-def late_waiting(*, organization_id: object, currency: str, draft: Invoice | None = None) -> list[LateUsage]:
+def late_waiting(*, organization_id: UUID, currency: str, draft: Invoice | None = None) -> list[LateUsage]:
     """Return the consumer's late usage that no issued invoice has billed: unclaimed, or claimed by this draft."""
     unclaimed = Q(invoice=None) if draft is None else Q(invoice=None) | Q(invoice=draft)
     rows = LateUsage.objects.filter(

@@ -30,7 +30,9 @@ def tallies_by_grant(
     )
     by_grant: defaultdict[UUID, list[Tally]] = defaultdict(list)
     for row in sums.iterator():
-        by_grant[row["grant_id"]].append(
+        grant_id = row["grant_id"]
+        assert grant_id is not None, "asked for by grant"
+        by_grant[grant_id].append(
             Tally(
                 hour=row["hour"],
                 operation_id=str(row["operation_id"]) if row["operation_id"] else None,
@@ -70,5 +72,6 @@ def hours_touched(*, received_since: datetime, grant_ids: Iterable[UUID] | None 
         rows = rows.filter(grant_id__in=list(grant_ids))
     touched: defaultdict[UUID, list[datetime]] = defaultdict(list)
     for grant_id, hour in rows.values_list("grant_id", "hour").distinct().order_by("grant_id", "hour"):
-        touched[grant_id].append(hour)
+        if grant_id is not None:
+            touched[grant_id].append(hour)
     return dict(touched)

@@ -121,7 +121,8 @@ def _compute(
     lines += more
     BillingPeriod.objects.filter(id__in=[period.id for period in mine]).update(closed_at=now)
     if not any(line.rated.amount_minor for line in lines):
-        return _nothing_due(invoice)
+        _nothing_due(invoice)
+        return None
     if len(lines) > LINES_PER_INVOICE_MAX:
         raise Conflict(f"an invoice holds at most {LINES_PER_INVOICE_MAX} lines", code="invoice_too_long")
     invoice = invoice or Invoice(

@@ -118,7 +118,7 @@ def invoice_void(*, invoice: Invoice, reason: str, person: Person | None, now: d
     invoice.void_reason = reason.strip()
     invoice.save(update_fields=["status", "voided_at", "voided_by", "void_reason"])
     BillingPeriod.objects.filter(invoice=invoice).update(invoice=None, closed_at=None)
-    usage_release(invoice=invoice)
+    usage_release(invoice=invoice, now=now)
     _audit(invoice, "invoice.void", person, reason=invoice.void_reason)
     return invoice
 

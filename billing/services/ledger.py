@@ -4,6 +4,7 @@ The database checks the zero sum again at COMMIT (migration 0002), by a road tha
 """
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
@@ -97,4 +98,5 @@ def _find(posting: Posting, reference: str) -> LedgerTransaction | None:
 
 def _account(ref: AccountRef) -> LedgerAccount:
     owner = UUID(ref.owner_id) if ref.owner_id else None
-    return LedgerAccount.objects.get_or_create(kind=ref.kind.value, organization_id=owner, currency=ref.currency)[0]
+    named: dict[str, Any] = {"kind": ref.kind.value, "organization_id": owner, "currency": ref.currency}
+    return LedgerAccount.objects.get_or_create(**named)[0]

@@ -88,19 +88,19 @@ def credit_apply(*, invoice: Invoice, now: datetime) -> int:
     The caller holds the consumer's lock.
     """
     taken = 0
-    for payment in payments_with_credit(invoice):
-        rest = payment.amount_minor - (payment.allocated_minor or 0)
+    for payment, rest in payments_with_credit(invoice):
         taken += rest - _allocate(payment, invoice, rest, now)
     if invoice.due_minor <= 0 and invoice.payment_status == PaymentStatus.UNPAID:
         _settle(invoice, now)
     return taken
 
 
-def payments_with_credit(invoice: Invoice) -> list[Payment]:
-    """Return the consumer's payments in the invoice's currency that no invoice has used up, the oldest first."""
+def payments_with_credit(invoice: Invoice) -> list[tuple[Payment, int]]:
+    """Return the consumer's payments that invoices have not used up, the oldest first, with the minor units left."""
     payments = Payment.objects.filter(organization_id=invoice.organization_id, currency=invoice.currency)
     summed = payments.annotate(allocated_minor=Sum("allocations__amount_minor", default=0))
-    return list(summed.filter(allocated_minor__lt=F("amount_minor")).order_by("id"))
+    left = summed.filter(allocated_minor__lt=F("amount_minor")).order_by("id")
+    return [(payment, payment.amount_minor - payment.allocated_minor) for payment in left]
 
 
 def _allocate(payment: Payment, invoice: Invoice, available_minor: int, now: datetime) -> int:

@@ -103,16 +103,14 @@ def usage_freeze(*, invoice: Invoice) -> int:
     return frozen
 
 
-def usage_release(*, invoice: Invoice) -> None:
+def usage_release(*, invoice: Invoice, now: datetime) -> None:
     """Untie what a void invoice had frozen, so that a new draft bills it; its late usage is found again by rebuilding."""
     invoice.usage_records.update(invoice=None)
     late = list(invoice.late_usage.values_list("subscription_id", "hour"))
     invoice.late_usage.all().delete()
     for subscription_id, hour in late:
         LateUsage.objects.filter(subscription_id=subscription_id, hour=hour, invoice=None).delete()
-        usage_rebuild(
-            since=hour, until=hour + timedelta(hours=1), subscription_ids=[subscription_id], now=invoice.voided_at
-        )
+        usage_rebuild(since=hour, until=hour + timedelta(hours=1), subscription_ids=[subscription_id], now=now)
 
 
 def _runs(hours: Sequence[datetime]) -> list[tuple[datetime, datetime]]:

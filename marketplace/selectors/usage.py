@@ -109,7 +109,7 @@ def usage_span_check(*, since: datetime, until: datetime, grain: Grain = "hour")
 def usage_rows(tallies: QuerySet[UsageTally], *, grain: Grain = "hour", time_zone: str = "UTC") -> list[UsageRow]:
     """Totals per hour or day of ``time_zone``, in time's order; hours without calls are left out."""
     cut = TruncHour("hour") if grain == "hour" else TruncDay("hour", tzinfo=ZoneInfo(time_zone))
-    rows = tallies.annotate(at=cut).values("at").annotate(**_SUMS).order_by("at")
+    rows: list[dict[str, Any]] = list(_summed(tallies.annotate(at=cut), "at").order_by("at"))
     return [UsageRow(row.pop("at"), _totals(row)) for row in rows]
 
 
@@ -131,7 +131,7 @@ def usage_summary(tallies: QuerySet[UsageTally], *, since: datetime, until: date
 
 def usage_by_operation(tallies: QuerySet[UsageTally]) -> list[OperationUsage]:
     """Totals per operation, most called first, at most OPERATIONS_SHOWN_MAX."""
-    rows = list(tallies.values("operation_id").annotate(**_SUMS).order_by("-calls_sum")[:OPERATIONS_SHOWN_MAX])
+    rows: list[dict[str, Any]] = list(_summed(tallies, "operation_id").order_by("-calls_sum")[:OPERATIONS_SHOWN_MAX])
     known = Operation.objects.select_related("api").in_bulk(
         [row["operation_id"] for row in rows if row["operation_id"]]
     )
@@ -140,7 +140,7 @@ def usage_by_operation(tallies: QuerySet[UsageTally]) -> list[OperationUsage]:
 
 def usage_by_app(tallies: QuerySet[UsageTally]) -> list[tuple[UUID, Totals]]:
     """Totals per app id, most called first, at most OPERATIONS_SHOWN_MAX."""
-    rows = tallies.values("app_id").annotate(**_SUMS).order_by("-calls_sum")[:OPERATIONS_SHOWN_MAX]
+    rows: list[dict[str, Any]] = list(_summed(tallies, "app_id").order_by("-calls_sum")[:OPERATIONS_SHOWN_MAX])
     return [(row.pop("app_id"), _totals(row)) for row in rows]
 
 
@@ -197,6 +197,11 @@ _SUMS: dict[str, Any] = {
     "request_bytes_sum": _whole(Sum("request_bytes")),
     "response_bytes_sum": _whole(Sum("response_bytes")),
 }
+
+
+def _summed(tallies: QuerySet[UsageTally], by: str) -> Any:
+    """The tallies grouped by one field, with every sum."""
+    return tallies.values(by).annotate(**_SUMS)
 
 
 def _totals(row: dict[str, Any]) -> Totals:

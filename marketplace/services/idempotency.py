@@ -55,7 +55,7 @@ def answer_begin(*, owner: str, key: str, fingerprint: str) -> IdempotentAnswer 
             _("The first request with this Idempotency-Key is still running. Try again in a moment."),
             code="idempotency_running",
         )
-    return StoredAnswer(kept.status, json.loads(keyring_get().decrypt(kept.body)))
+    return StoredAnswer(kept.status, json.loads(keyring_get().decrypt(str(kept.body))))
 
 
 def answer_keep(*, answer: IdempotentAnswer, status: int, body: str) -> None:

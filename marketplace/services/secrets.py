@@ -1,6 +1,7 @@
 """Re-encrypts stored signing secrets after TOLLGATE_SECRET_KEYS got a new current key, so that the old key can be dropped."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db import transaction
 
@@ -43,10 +44,10 @@ def secrets_rotate() -> Rotation:
 
 
 @transaction.atomic
-def _batch_rotate(ids: list[object]) -> list[str]:
+def _batch_rotate(ids: list[UUID]) -> list[str]:
     ring = keyring_get()
     failed = []
-    apps = {}
+    apps: dict[UUID, bool] = {}
     for credential in Credential.objects.select_for_update().filter(id__in=ids):
         try:
             credential.secret_encrypted = ring.reencrypt(credential.secret_encrypted)

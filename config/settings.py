@@ -191,7 +191,7 @@ MEDIA_ROOT = TOLLGATE.var / "media"
 
 # --- e-mail
 EMAIL_BACKEND = TOLLGATE.email["EMAIL_BACKEND"]
-EMAIL_FILE_PATH = TOLLGATE.email.get("EMAIL_FILE_PATH") or None
+EMAIL_FILE_PATH = f"/{TOLLGATE.email.get('EMAIL_FILE_PATH', '')}"  # of file:///folder; the parser eats the first slash
 EMAIL_HOST = TOLLGATE.email.get("EMAIL_HOST") or "localhost"
 EMAIL_PORT = TOLLGATE.email.get("EMAIL_PORT") or 25
 EMAIL_HOST_USER = TOLLGATE.email.get("EMAIL_HOST_USER") or ""

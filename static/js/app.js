@@ -68,6 +68,14 @@
     if (tab) { showSample(tab); return; }
     const closer = target.closest(".toast button");
     if (closer) { dismiss(closer.closest(".toast")); return; }
+    const pause = target.closest("[data-pause]");
+    if (pause) {
+      const region = pause.closest("[data-refresh]");
+      const isPaused = pause.getAttribute("aria-pressed") !== "true";
+      pause.setAttribute("aria-pressed", String(isPaused));
+      if (isPaused) region.dataset.paused = "1"; else { delete region.dataset.paused; pause.blur(); }
+      return;
+    }
     const opener = target.closest("[data-dialog]");
     if (opener) {
       const dialog = document.getElementById(opener.dataset.dialog);
@@ -132,13 +140,21 @@
   }
 
   // -- htmx: errors become toasts, swapped regions say so, focus goes to the region's heading when it asks for it
-  document.addEventListener("htmx:afterSwap", (event) => {
+  document.addEventListener("htmx:load", (event) => {
+    const region = event.detail.elt;
+    if (region === document.body) return;
     armToasts(document);
-    const region = event.detail.target;
     if (region.dataset.announce) announce(region.dataset.announce);
     const head = $("[data-focus]", region);
     if (head) { head.tabIndex = -1; head.focus(); }
     document.dispatchEvent(new CustomEvent("portal:swapped", { detail: { root: region } }));
+  });
+  // A region that refreshes itself waits while nobody looks, while somebody works in it, and when it was told to pause
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const region = event.detail.elt;
+    if (!region.matches("[data-refresh]")) return;
+    const isBusy = region.contains(document.activeElement) || $("details[open]", region);
+    if (document.hidden || isBusy || region.dataset.paused) event.preventDefault();
   });
   document.addEventListener("htmx:sendError", () => announce(document.body.dataset.offline));
   document.addEventListener("htmx:afterRequest", (event) => {

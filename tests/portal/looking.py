@@ -3,9 +3,13 @@
 import shutil
 from typing import Any
 
+from axe_playwright_python.base import AXE_FILE_PATH
+
 from tests.conftest import CHROMIUM_ARGUMENTS
 from tests.portal.scene import PASSWORD
 
+AXE = AXE_FILE_PATH.read_text()
+WCAG_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 EXPECTED_STATUSES = ("status of 404", "status of 403")
 """Chromium logs an error for the very pages whose status we ask for."""
 
@@ -41,3 +45,16 @@ def problems_of(page: Any, problems: list[str]) -> None:
     page.on("console", said)
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("requestfailed", lambda request: problems.append(f"{request.url}: {request.failure}"))
+
+
+def axe_load(page: Any) -> None:
+    """Put axe into the page, as a developer's tool would: outside the page's Content-Security-Policy."""
+    page.evaluate(AXE)
+
+
+def axe_violations(page: Any, *, only_colour: bool = False) -> list[str]:
+    """What axe finds against WCAG 2.0 to 2.2, A and AA: one line a violation. ``only_colour``: contrast alone (for dark)."""
+    run = {"type": "rule", "values": ["color-contrast"]} if only_colour else {"type": "tag", "values": WCAG_TAGS}
+    options = {"runOnly": run, "resultTypes": ["violations"]}
+    found = page.evaluate("(options) => axe.run(document, options)", options)["violations"]
+    return [f"{one['id']} ({one['impact']}): {one['nodes'][0]['html'][:160]}" for one in found]

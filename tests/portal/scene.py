@@ -3,6 +3,7 @@
 Made through the services, like everything real; only the tallies of past calls are written directly, as the shipper does.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -140,3 +141,26 @@ def usage_make(*, api: Any, app: Any, grant: Any) -> None:
                     )
                 )
     UsageTally.objects.bulk_create([row for row in rows if row.calls])
+
+
+def main() -> None:
+    """Build the scene in the database of the environment, and print what the browser tests need to know of it."""
+    import django
+
+    django.setup()
+    from tests.portal.pages import pages_list
+
+    scene = scene_make()
+    facts = {
+        "pages": pages_list(scene),
+        "consumer": scene.bluebird.slug,
+        "provider": scene.nimbus.slug,
+        "api": scene.api.slug,
+        "app": scene.app.public_id,
+        "empty_app": scene.empty_app.public_id,
+    }
+    print(json.dumps(facts))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Every page in a real browser: no violation of WCAG found by axe, no error in the console (a CSP violation is one), no
+sideways scrolling; in light and dark, at 1280 and 360 px."""
+
+from typing import Any
+
+import pytest
+
+from tests.portal.conftest import World
+from tests.portal.looking import axe_load, axe_violations, problems_of
+
+VARIANTS = (("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360))
+PEOPLE = ("", "alice@nimbus.example", "bob@bluebird.example", "oscar@tollgate.example")
+
+
+@pytest.mark.parametrize("who", PEOPLE, ids=("anybody", "alice", "bob", "oscar"))
+def test_every_page_is_accessible_quiet_and_fits(world: World, states: dict[str, Any], browser: Any, who: str) -> None:
+    context = browser.new_context(storage_state=states[who], locale="en-GB", reduced_motion="reduce")
+    page = context.new_page()
+    faults: list[str] = []
+    problems_of(page, faults)
+    seen = 0
+    for name, owner, path in world.facts["pages"]:
+        if owner != who:
+            continue
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.emulate_media(color_scheme="light")
+        answer = page.goto(world.url + path)
+        assert answer.status in (200, 403, 404), (name, answer.status)
+        axe_load(page)
+        for scheme, width in VARIANTS:
+            page.emulate_media(color_scheme=scheme)
+            page.set_viewport_size({"width": width, "height": 900})
+            faults += [f"{name} {scheme} {width}: {fault}" for fault in axe_violations(page, only_colour=scheme == "dark")]
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                faults.append(f"{name} {width}: wider than the window")
+        seen += 1
+    context.close()
+    assert seen
+    assert faults == []
+
+
+def test_the_menu_of_a_phone_opens_and_leads_on(world: World, states: dict[str, Any], browser: Any) -> None:
+    viewport = {"width": 360, "height": 780}
+    context = browser.new_context(storage_state=states["bob@bluebird.example"], viewport=viewport)
+    page = context.new_page()
+    page.goto(f"{world.url}/o/{world.facts['consumer']}/")
+    assert not page.locator("#drawer").is_visible()
+    page.click(".drawer-button")
+    page.locator("#drawer").get_by_role("link", name="Usage", exact=True).click()
+    page.wait_for_url("**/usage/")
+    context.close()
+
+
+def test_a_theme_stays_chosen(world: World, browser: Any) -> None:
+    context = browser.new_context(color_scheme="light", storage_state=None)
+    page = context.new_page()
+    page.goto(f"{world.url}/apis/")
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    context.add_cookies([{"name": "tollgate_theme", "value": "dark", "url": world.url}])
+    page.reload()
+    assert page.get_attribute("html", "data-theme") == "dark"
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    context.close()

@@ -4,9 +4,11 @@ When we are root, PostgreSQL must run as somebody else, who may not be able to e
 folder of our own below /var/lib or the temporary folder. No mode of a folder that we did not make is ever changed.
 """
 
+import contextlib
 import hashlib
 import os
 import pwd
+import secrets
 import stat
 import tempfile
 from pathlib import Path
@@ -44,7 +46,15 @@ def postgres_home(var: Path) -> Path:
     """The folder that holds PostgreSQL's data (``data``) and, when its path is short enough, its socket (``run``)."""
     if os.geteuid() != 0:
         return var / "postgres"
-    return public_folder() / _mark(var) / "postgres"
+    return public_folder() / f"{_mark(var)}-{_identity(var)}" / "postgres"
+
+
+def postgres_homes_stale(var: Path) -> list[Path]:
+    """Folders that earlier var folders at the same path left behind (somebody removed the clone, then cloned again)."""
+    if os.geteuid() != 0:
+        return []
+    ours = postgres_home(var).parent
+    return [folder for folder in ours.parent.glob(f"{_mark(var)}-*") if folder != ours]
 
 
 def postgres_socket_folder(home: Path) -> Path:
@@ -104,6 +114,19 @@ def _short_enough(folder: Path, *, file_name: str) -> Path:
     if len(os.fsencode(folder / file_name)) <= SOCKET_PATH_BYTES_MAX:
         return folder
     return Path(tempfile.gettempdir()) / f"tollgate-{os.geteuid()}-{_mark(folder)}"
+
+
+def _identity(var: Path) -> str:
+    """What tells this var folder from an earlier one at the same path: random, made once, gone with the folder."""
+    path = var / "place"
+    if not path.exists():
+        var.mkdir(parents=True, exist_ok=True)
+        part = var / f"place.{os.getpid()}"
+        part.write_text(secrets.token_hex(4))
+        with contextlib.suppress(FileExistsError):
+            os.link(part, path)  # the first process wins; the others read what it wrote
+        part.unlink()
+    return path.read_text()
 
 
 def _mark(folder: Path) -> str:

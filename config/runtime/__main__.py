@@ -1,6 +1,7 @@
 """`python -m config.runtime`, `manage.py up`, `make run`: everything from a fresh folder to a curl line that works."""
 
 import os
+import shutil
 import sys
 import time
 
@@ -47,6 +48,8 @@ def _start(supervisor: Supervisor, settings: env.Settings) -> None:
         if valkey is not None:
             supervisor.start(plan.valkey_program(valkey))
         if postgres is not None:
+            for stale in places.postgres_homes_stale(settings.var):
+                shutil.rmtree(stale, ignore_errors=True)
             postgres.prepare()
             supervisor.start(plan.postgres_program(postgres))
             postgres.database_ensure(places.POSTGRES_DATABASE)

@@ -90,3 +90,17 @@ def test_a_folder_that_somebody_else_prepared_is_refused(folder: Path) -> None:
 def test_a_named_folder_without_the_server_is_named_in_the_fault(folder: Path) -> None:
     with pytest.raises(valkey.ValkeyFault, match="holds neither"):
         valkey.binary_find(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root keeps the data outside of the var folder")
+def test_a_new_clone_at_the_same_path_does_not_find_the_old_ones_database(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "public_folder", lambda: folder / "public")
+    first = places.postgres_home(folder / "var")
+    first.mkdir(parents=True)
+    assert places.postgres_home(folder / "var") == first
+    assert places.postgres_homes_stale(folder / "var") == []
+    shutil.rmtree(folder / "var")
+    assert places.postgres_home(folder / "var") != first
+    assert places.postgres_homes_stale(folder / "var") == [first.parent]

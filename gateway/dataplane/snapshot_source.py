@@ -40,6 +40,8 @@ class SnapshotSource:
         self._bad = ""
         self.version = 0
         self.faults = 0
+        self.is_known = False
+        """Whether a snapshot is in force, or the store has said that none is published: before, a worker is not ready."""
 
     def load_from_disk(self) -> None:
         """Start with the last good snapshot, if there is one: a gateway starts while everything else is down."""
@@ -82,6 +84,7 @@ class SnapshotSource:
         """Load the published snapshot when its version is another than ours. Raises StoreDown, StoreFault, ValueError."""
         version = await self._store.call("GET", VERSION_KEY)
         if version is None or int(version) == self.version:
+            self.is_known = True
             return
         raw = await self._store.call("GET", SNAPSHOT_KEY)
         if raw is not None:
@@ -97,6 +100,7 @@ class SnapshotSource:
             log.warning("a route is not served: %s", conflict)
         self.version = snapshot.version
         self._install(snapshot)
+        self.is_known = True
 
     def _save(self, raw: bytes) -> None:
         """Write aside, then rename: what is on disk is always a whole snapshot. Every worker may do it at once."""

@@ -19,7 +19,8 @@ from config.runtime.plan import STOP_ORDER
 from config.runtime.terminal import say
 
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphans of our children become ours, so that none stays behind
-READY_S_MAX = 60.0
+READY_S_MAX = 300.0
+WAITING_SAID_EVERY_S = 30.0
 TICK_S = 0.1
 START_TRIES_MAX = 3
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -67,6 +68,7 @@ class Supervisor:
             self._start(self.managed[program.name])
         waiting = [program.name for program in programs]
         deadline = time.monotonic() + READY_S_MAX
+        say_at = time.monotonic() + WAITING_SAID_EVERY_S
         while waiting:
             self._turn()
             if self.stops_asked:
@@ -76,6 +78,9 @@ class Supervisor:
                     waiting.remove(name)
                 elif len(self.managed[name].restarts) >= START_TRIES_MAX:
                     raise StartFault(f"{name} does not start. The end of its log:\n{_tail(self.logs / f'{name}.log')}")
+            if waiting and time.monotonic() > say_at:
+                say_at += WAITING_SAID_EVERY_S
+                say(f"  still waiting for {', '.join(waiting)}; their logs are in {self.logs}")
             if waiting and time.monotonic() > deadline:
                 names = ", ".join(waiting)
                 raise StartFault(f"Not ready after {READY_S_MAX:.0f} s: {names}. See {self.logs}/<name>.log")

@@ -14,11 +14,15 @@ from django.conf import settings
 from django.db import connection
 from django.utils.translation import gettext as _
 from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from gateway.errors import StoreUnreachable
 
 CONNECT_TIMEOUT_S = 1.0
 COMMAND_TIMEOUT_S = 2.0
+RECONNECTS = 1
+"""A connection that died while it was idle is opened again once; whoever waits for the answer is a person's request."""
 INVALIDATE_CHANNEL = "tg:invalidate"
 REVISION_KEY = "tg:revision"
 """The highest revision that Valkey has seen; a database restored from a backup catches up with it."""
@@ -65,7 +69,11 @@ Returns 0 for an older copy, 2 when the same snapshot is in force already, 1 whe
 @lru_cache(maxsize=8)
 def _client(url: str) -> Redis:
     return Redis.from_url(
-        url, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=COMMAND_TIMEOUT_S, decode_responses=True
+        url,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=COMMAND_TIMEOUT_S,
+        retry=Retry(NoBackoff(), RECONNECTS),
+        decode_responses=True,
     )
 
 

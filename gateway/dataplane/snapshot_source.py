@@ -10,6 +10,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ log = logging.getLogger("tollgate.gateway")
 SNAPSHOT_KEY = "tg:snapshot"
 VERSION_KEY = "tg:snapshot:version"
 POLL_S = 1.0
+FIRST_LOOK_S = 1.0
+"""How long a starting worker waits for its first snapshot before it serves without one, in seconds."""
 
 CompileSteps = Callable[[Route], tuple[Any, ...]]
 
@@ -40,8 +43,17 @@ class SnapshotSource:
         self._bad = ""
         self.version = 0
         self.faults = 0
-        self.is_known = False
+        self._known = asyncio.Event()
+
+    @property
+    def is_known(self) -> bool:
         """Whether a snapshot is in force, or the store has said that none is published: before, a worker is not ready."""
+        return self._known.is_set()
+
+    async def first_look(self) -> None:
+        """Wait a moment for the first answer about a snapshot, so that a worker that starts well is ready at once."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._known.wait(), FIRST_LOOK_S)
 
     def load_from_disk(self) -> None:
         """Start with the last good snapshot, if there is one: a gateway starts while everything else is down."""
@@ -84,7 +96,7 @@ class SnapshotSource:
         """Load the published snapshot when its version is another than ours. Raises StoreDown, StoreFault, ValueError."""
         version = await self._store.call("GET", VERSION_KEY)
         if version is None or int(version) == self.version:
-            self.is_known = True
+            self._known.set()
             return
         raw = await self._store.call("GET", SNAPSHOT_KEY)
         if raw is not None:
@@ -100,7 +112,7 @@ class SnapshotSource:
             log.warning("a route is not served: %s", conflict)
         self.version = snapshot.version
         self._install(snapshot)
-        self.is_known = True
+        self._known.set()
 
     def _save(self, raw: bytes) -> None:
         """Write aside, then rename: what is on disk is always a whole snapshot. Every worker may do it at once."""

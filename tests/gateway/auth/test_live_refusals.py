@@ -62,6 +62,15 @@ def test_a_caller_without_valid_credentials_is_refused_with_the_protocols_codes(
     assert refusal(send(live.url, ECHO, headers={"X-Ca-Stage": "nowhere"}))[:2] == (400, "I400SG")
 
 
+def test_an_app_code_in_the_query_serves_only_the_request_that_has_it(live_make: Callable[..., Live]) -> None:
+    """What a worker remembers of a head must not let in the same head without the query."""
+    live = live_make()
+    code = live.world.code.app_code
+    for headers in ({"Accept": "*/*"}, {"Authorization": "APPCODEX 1"}, {"Authorization": "Bearer APPCODE"}):
+        assert send(live.url, f"{ECHO}?AppCode={code}", headers=headers).status == 200
+        assert send(live.url, ECHO, headers=headers).code == "A400MA"
+
+
 def test_near_miss_app_keys_are_never_accepted(live: Live) -> None:
     """The fault of tyk#3192: a short key hash let in a key with characters appended."""
     for near in (live.key + "a", live.key[:-1], live.key + "abc", live.key.upper(), " " + live.key + "0"):

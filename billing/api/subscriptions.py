@@ -8,22 +8,15 @@ from rest_framework.response import Response
 
 from billing.api.shapes import PlanChoiceIn, SubscriptionIn, SubscriptionOut, SubscriptionUsageOut
 from billing.core.money import decimal_show
-from billing.models import Plan, Subscription
+from billing.models import Subscription
 from billing.selectors import subscriptions as shown
 from billing.selectors.invoices import money_show
-from billing.selectors.permits import plan_find, subscription_find
-from billing.selectors.plans import plan_get
+from billing.selectors.permits import plan_find, subscribe_action, subscription_find
 from billing.services import subscriptions
 from marketplace.api.base import Endpoint, Nothing, Paged, operation
-from marketplace.core.permissions import Action
 from marketplace.models import App
 from marketplace.selectors.accounts import entity_find, organization_get
 from marketplace.selectors.paging import page_take
-
-
-def subscribe_action(plan: Plan) -> Action:
-    """Return what a person must be allowed to do to subscribe: a free plan takes a developer, others bind the purse."""
-    return "app.manage" if plan_get(plan_id=plan.id).is_free else "billing.manage"
 
 
 def usage_show(overview: shown.SubscriptionOverview) -> dict[str, Any]:

@@ -6,13 +6,13 @@ the next hour belongs to its last period. So every hour is billed once, whatever
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from fractions import Fraction
 
 from django.db.models import Q
 
-from billing.core.periods import BillingCycle, Period, hour_ceiling
-from billing.models import BillingPeriod, ChangeKind, Plan, Subscription, SubscriptionStatus
+from billing.core.periods import BillingCycle, Period, day_start, hour_ceiling
+from billing.models import Alignment, BillingPeriod, ChangeKind, Plan, Subscription, SubscriptionStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,17 @@ class Phase:
 def subscription_cycle(subscription: Subscription) -> BillingCycle:
     """Return the subscription's calendar: where its periods are cut. Plans it may change to have the same length."""
     return BillingCycle(subscription.anchor_on, subscription.time_zone, subscription.plan.period_months)
+
+
+def first_period(plan: Plan, time_zone: str, now: datetime) -> tuple[Period, date]:
+    """Return the first period of whoever subscribes now, from the start of the local day on, and the anchor of all others."""
+    cycle = BillingCycle.started(now, time_zone, months=plan.period_months)
+    anchor_on = cycle.anchor_on
+    start = day_start(anchor_on, time_zone)
+    if plan.alignment == Alignment.CALENDAR:
+        anchor_on = anchor_on.replace(day=1)
+    end = BillingCycle(anchor_on, time_zone, plan.period_months).containing(start).end
+    return Period(start, end, time_zone), anchor_on
 
 
 def period_value(subscription: Subscription, period: BillingPeriod) -> Period:

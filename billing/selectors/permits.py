@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 
 from billing.models import Invoice, Plan, PlanStatus, Price, ProviderStatement, Subscription
 from billing.selectors.invoices import ISSUED
+from billing.selectors.plans import plan_get
 from marketplace.core.permissions import Action
 from marketplace.errors import NotFound, NotPermitted
 from marketplace.models import Organization, Person
@@ -46,6 +47,11 @@ def price_find(*, person: Person, public_id: str, within: Organization | None = 
     price = entity_find(Price, Price.objects.select_related("plan"), public_id)
     plan_find(person=person, public_id=price.plan.public_id, is_managing=True, within=within)
     return price
+
+
+def subscribe_action(plan: Plan) -> Action:
+    """Return what a person must be allowed to do to subscribe: a free plan takes a developer, others bind the purse."""
+    return "app.manage" if plan_get(plan_id=plan.id).is_free else "billing.manage"
 
 
 def subscription_find(

@@ -3,7 +3,7 @@
 "So far" and "projected" run the code that will make the invoice, over the records there are and over these scaled in time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
@@ -11,13 +11,19 @@ from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import TruncDay
 
 from billing.core.periods import Period, calendar_month, zone_get
-from billing.models import BillingPeriod, Meter, Subscription, SubscriptionStatus, UsageRecord
+from billing.models import BillingPeriod, Meter, Subscription, SubscriptionChange, SubscriptionStatus, UsageRecord
 from billing.selectors.calendar import Phase, hours_of_period, period_value, subscription_phases
-from billing.selectors.plans import PlanCard, plan_get, plan_limits
+from billing.selectors.plans import PlanCard, plan_get, plan_limits, plan_list
 from billing.selectors.rating import LineDraft, phase_quantities, phases_rate
 from billing.selectors.tallies import tallies_by_grant
 from marketplace.contracts.limits import QuotaLimit
 from marketplace.models import Organization
+
+TIMELINE_MAX = 100
+"""Changes that a subscription's page shows."""
+
+EXPECTED_MAX = 200
+"""Live subscriptions that the estimate of the next invoice looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,16 @@ class SubscriptionOverview:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedInvoice:
+    """An invoice to come: the currency, the end of its period, and what it comes to at this pace, in minor units."""
+
+    currency: str
+    at: datetime
+    time_zone: str
+    minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class UsageDay:
     """Units of one meter on one local day that starts ``at``."""
 
@@ -83,6 +99,22 @@ def subscriber_list(*, provider: Organization) -> QuerySet[Subscription]:
     """Return the subscriptions to a provider's APIs, the newest first."""
     rows = Subscription.objects.filter(api__provider=provider)
     return rows.select_related("plan", "api", "organization").order_by("-id")
+
+
+def plans_to_change_to(*, subscription: Subscription) -> list[PlanCard]:
+    """Return the offered plans that the subscription can change to: same API, currency and length of period."""
+    now = subscription.plan
+    return [
+        card
+        for card in plan_list(api=subscription.api)
+        if card.plan.id != now.id and (card.plan.currency, card.plan.period_months) == (now.currency, now.period_months)
+    ]
+
+
+def subscription_timeline(*, subscription: Subscription) -> list[SubscriptionChange]:
+    """Return what happened to the subscription, the newest first."""
+    changes = subscription.changes.select_related("from_plan", "to_plan", "person")
+    return list(changes.order_by("-at", "-id")[:TIMELINE_MAX])
 
 
 def subscription_overview(*, subscription: Subscription, now: datetime) -> SubscriptionOverview:
@@ -154,6 +186,26 @@ def spend_summary(*, organization: Organization, now: datetime) -> dict[str, tup
             before[1] + overview.projected_minor,
         )
     return sums
+
+
+def invoice_expected(*, organization: Organization, now: datetime) -> ExpectedInvoice | None:
+    """Return when the next invoice comes and about how much it will be; None without a subscription that costs anything."""
+    live = subscription_list(organization=organization, is_ended_shown=False)
+    expected = [
+        ExpectedInvoice(
+            one.plan.currency,
+            one.current_period_end,
+            one.time_zone,
+            subscription_overview(subscription=one, now=now).projected_minor,
+        )
+        for one in live[:EXPECTED_MAX]
+    ]
+    charged = sorted((one for one in expected if one.minor), key=lambda one: one.at)
+    if not charged:
+        return None
+    first = charged[0]
+    alike = [one.minor for one in charged if (one.at, one.currency) == (first.at, first.currency)]
+    return replace(first, minor=sum(alike))
 
 
 def records_of_period(*, period: BillingPeriod) -> QuerySet[UsageRecord]:

@@ -9,12 +9,11 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from billing.core.periods import BillingCycle, Period, day_start, hour_floor, zone_get
+from billing.core.periods import Period, hour_floor, zone_get
 from billing.core.subscription_states import SubscriptionStatus as Status
 from billing.core.subscription_states import SubscriptionTrigger, advance
 from billing.errors import AlreadySubscribed, Conflict, Fault, InvalidInput, PlanNotOffered
 from billing.models import (
-    Alignment,
     BillingPeriod,
     ChangeKind,
     Plan,
@@ -23,7 +22,7 @@ from billing.models import (
     SubscriptionChange,
     SubscriptionStatus,
 )
-from billing.selectors.calendar import subscription_cycle
+from billing.selectors.calendar import first_period, subscription_cycle
 from billing.selectors.plans import plan_limits
 from marketplace.models import App, Organization, Person, StageName
 from marketplace.services.access import grant_issue, grant_limits_set, grant_revoke
@@ -47,7 +46,7 @@ def subscription_start(
     plan = Plan.objects.select_related("api").get(id=plan.id)
     app = App.objects.select_for_update().get(id=app.id)
     _start_check(organization, plan, app, stage)
-    period, anchor_on = _first_period(plan, organization.time_zone, now)
+    period, anchor_on = first_period(plan, organization.time_zone, now)
     subscription = Subscription(
         organization=organization,
         plan=plan,
@@ -205,17 +204,6 @@ def _start_check(organization: Organization, plan: Plan, app: App, stage: str) -
     live = Subscription.objects.filter(app=app, api=plan.api, stage=stage).exclude(status=SubscriptionStatus.ENDED)
     if live.exists():
         raise AlreadySubscribed(_("This app is subscribed to this API already. Change its plan instead."))
-
-
-def _first_period(plan: Plan, time_zone: str, now: datetime) -> tuple[Period, object]:
-    """Return the first period, from the start of the local day on, and the anchor of all others."""
-    cycle = BillingCycle.started(now, time_zone, months=plan.period_months)
-    anchor_on = cycle.anchor_on
-    start = day_start(anchor_on, time_zone)
-    if plan.alignment == Alignment.CALENDAR:
-        anchor_on = anchor_on.replace(day=1)
-    end = BillingCycle(anchor_on, time_zone, plan.period_months).containing(start).end
-    return Period(start, end, time_zone), anchor_on
 
 
 def _bounds(period: Period) -> tuple[int, int]:

@@ -1,0 +1,1 @@
+"""Template tags of billing: amounts, periods and prices as people read them."""

@@ -36,7 +36,10 @@ class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Organization
-        fields = ("name", "is_consumer", "is_provider", "legal_name", "address", "country", "tax_id", "billing_email", "language", "time_zone")  # fmt: skip
+        fields = (
+            *("name", "is_consumer", "is_provider", "language", "time_zone"),
+            *("legal_name", "address", "country", "tax_id", "billing_email"),
+        )
         labels = {
             "is_consumer": _("Consumes APIs"),
             "is_provider": _("Publishes APIs"),

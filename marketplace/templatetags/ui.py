@@ -11,7 +11,7 @@ from django.forms import BoundField, CheckboxInput, CheckboxSelectMultiple, Radi
 from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils.html import format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 from marketplace.views.highlight import highlight
 from marketplace.views.slots import slot_render
@@ -64,7 +64,7 @@ def field(bound: BoundField, label: str = "", *, prefix: str = "", css: str = ""
 def fields(form: Any) -> SafeString:
     """All visible fields of a form, one below the other, and its hidden ones."""
     hidden = "".join(str(bound) for bound in form.hidden_fields())
-    return mark_safe(hidden + "".join(field(bound) for bound in form.visible_fields()))
+    return SafeString(hidden + "".join(field(bound) for bound in form.visible_fields()))
 
 
 @register.inclusion_tag("components/error_summary.html")

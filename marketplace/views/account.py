@@ -30,7 +30,8 @@ def profile(request: HttpRequest) -> HttpResponse:
     request.area = "account"
     form = ProfileForm(request.POST or None, instance=request.user)
     if request.method == "POST" and form.is_valid():
-        if service_try(request, person_update, form=form, person=request.user, **form.cleaned_data):
+        saved = service_try(request, person_update, form=form, person=request.user, **form.cleaned_data)
+        if saved is not None:
             messages.success(request, _("Saved."))
             response = redirect("pages:profile")
             response.set_cookie(

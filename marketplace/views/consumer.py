@@ -77,7 +77,8 @@ def app_edit(request: HttpRequest, app_id: str) -> HttpResponse:
     app = app_get(person=request.user, public_id=app_id, action="app.manage", within=request.organization)
     form = AppForm(request.POST or None, initial={"name": app.name, "description": app.description})
     if request.method == "POST" and form.is_valid():
-        if service_try(request, app_update, form=form, app=app, person=request.user, **form.cleaned_data) is not None:
+        saved = service_try(request, app_update, form=form, app=app, person=request.user, **form.cleaned_data)
+        if saved is not None:
             messages.success(request, _("Saved."))
             return redirect("pages:app_detail", request.organization.slug, app.public_id)
     crumbs = [*_crumbs(request, app), (_("Edit"), "")]

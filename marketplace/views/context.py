@@ -64,4 +64,5 @@ def _portal(request: HttpRequest) -> dict[str, Any]:
         "areas": navigation.area_links(area=area, slug=slug, may_see=may_see),
         "navigation": navigation.links_make(request, area=area, slug=slug, role=role) if area else [],
         "gateway_url": settings.TOLLGATE.gateway_url,
+        "mail_folder": settings.EMAIL_FILE_PATH if settings.TOLLGATE.environment == "demo" else "",
     }

@@ -36,12 +36,17 @@ def checklist_make(*, organization: Organization, apps: list[App], has_grants: b
         reverse("pages:app_detail", args=[slug, apps[0].public_id]) if apps else reverse("pages:app_new", args=[slug])
     )
     has_credential = any(app.credentials_live for app in apps)
+    new_url = reverse("pages:app_new", args=[slug])
+    app_text = _("An app is your program that calls. It holds the credentials.")
+    credential_text = _("An AppCode is the quickest; a key and secret sign each call.")
+    api_text = _("Choose one in the catalogue. Free plans need no card.")
+    call_text = _("Copy the sample from the app's page. It shows here within five seconds.")
     tasks = [
-        (_("Create an app"), _("An app is your program that calls. It holds the credentials."), reverse("pages:app_new", args=[slug]), _("New app"), bool(apps)),
-        (_("Get a credential"), _("An AppCode is the quickest; a key and secret sign each call."), app_url, _("Open the app"), has_credential),
-        (_("Subscribe to an API"), _("Choose one in the catalogue. Free plans need no card."), reverse("pages:catalog"), _("Open the catalogue"), has_grants),
-        (_("Make the first call"), _("Copy the sample from the app's page. It shows here within five seconds."), app_url, _("Show the sample"), has_calls),
-    ]  # fmt: skip
+        (_("Create an app"), app_text, new_url, _("New app"), bool(apps)),
+        (_("Get a credential"), credential_text, app_url, _("Open the app"), has_credential),
+        (_("Subscribe to an API"), api_text, reverse("pages:catalog"), _("Open the catalogue"), has_grants),
+        (_("Make the first call"), call_text, app_url, _("Show the sample"), has_calls),
+    ]
     if all(task[-1] for task in tasks):
         return []
     first_open = next(at for at, task in enumerate(tasks) if not task[-1])

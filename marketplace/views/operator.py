@@ -1,5 +1,8 @@
 """The operator's pages: health of the platform, organizations, listings. What runs is read from tables; deeds go to services."""
 
+from collections.abc import Callable
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -39,11 +42,9 @@ def operator_organization_suspend(request: HttpRequest, organization_id: str) ->
     """Suspend an organization, or let it go on, with a reason."""
     organization = organizations_search(text="", public_id=organization_id).get()
     form = ReasonForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        is_suspended = not organization.is_suspended
-        if service_try(request, organization_suspend, form=form, organization=organization, person=request.user, is_suspended=is_suspended, **form.cleaned_data):  # fmt: skip
-            messages.success(request, _("%(name)s is suspended.") % {"name": organization.name} if is_suspended else _("%(name)s may go on.") % {"name": organization.name})  # fmt: skip
-            return redirect("pages:operator_organizations")
+    is_sent = request.method == "POST" and form.is_valid()
+    if is_sent and _turn(request, organization_suspend, form, organization=organization):
+        return redirect("pages:operator_organizations")
     context = {"subject": organization, "form": form, "back": "pages:operator_organizations", "kind": _("organization")}
     return render(request, "marketplace/operator_suspend.html", context)
 
@@ -63,10 +64,20 @@ def operator_listing_suspend(request: HttpRequest, api_id: str) -> HttpResponse:
     """Take an API off every gateway and out of the catalogue, or let it back, with a reason."""
     api = listings_search(text="", public_id=api_id).get()
     form = ReasonForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        is_suspended = not api.is_suspended
-        if service_try(request, api_suspend, form=form, api=api, person=request.user, is_suspended=is_suspended, **form.cleaned_data):  # fmt: skip
-            messages.success(request, _("%(name)s is suspended.") % {"name": api.name} if is_suspended else _("%(name)s may go on.") % {"name": api.name})  # fmt: skip
-            return redirect("pages:operator_listings")
+    is_sent = request.method == "POST" and form.is_valid()
+    if is_sent and _turn(request, api_suspend, form, api=api):
+        return redirect("pages:operator_listings")
     context = {"subject": api, "form": form, "back": "pages:operator_listings", "kind": _("API")}
     return render(request, "marketplace/operator_suspend.html", context)
+
+
+def _turn(request: HttpRequest, service: Callable[..., Any], form: ReasonForm, **subject: Any) -> bool:
+    """Suspend what goes on, or let go on what is suspended; say so. Whether it was done."""
+    (entity,) = subject.values()
+    is_suspended = not entity.is_suspended
+    values = {**subject, **form.cleaned_data, "person": request.user, "is_suspended": is_suspended}
+    if service_try(request, service, form=form, **values) is None:
+        return False
+    text = _("%(name)s is suspended.") if is_suspended else _("%(name)s may go on.")
+    messages.success(request, text % {"name": entity.name})
+    return True

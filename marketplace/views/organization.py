@@ -1,6 +1,8 @@
 """An organization's own pages: team and invitations, settings, access tokens."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -98,9 +100,11 @@ def organization_settings(request: HttpRequest) -> HttpResponse:
     organization = request.organization
     form = OrganizationForm(request.POST or None, instance=organization)
     if request.method == "POST" and request.may.organization_update and form.is_valid():
-        if service_try(
-            request, organization_update, form=form, organization=organization, person=request.user, **form.cleaned_data
-        ):
+        values = form.cleaned_data
+        saved = service_try(
+            request, organization_update, form=form, organization=organization, person=request.user, **values
+        )
+        if saved is not None:
             messages.success(request, _("Saved."))
             return redirect("pages:organization_settings", organization.slug)
     return render(request, "marketplace/organization_settings.html", {"form": form})
@@ -145,7 +149,7 @@ def token_end(request: HttpRequest, token_id: str) -> HttpResponse:
     return redirect("pages:token_list", request.organization.slug)
 
 
-def _tried(request: HttpRequest, service, **arguments) -> bool:  # type: ignore[no-untyped-def]
+def _tried(request: HttpRequest, service: Callable[..., None], **arguments: Any) -> bool:
     """Call a service that returns nothing; whether it was done."""
 
     def done(**values: object) -> bool:

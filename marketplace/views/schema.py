@@ -31,6 +31,16 @@ FORMAT_SAMPLES = {
 }
 
 
+_WORDS = (
+    ("oneOf", "one of"),
+    ("anyOf", "any of"),
+    ("properties", "object"),
+    ("allOf", "object"),
+    ("enum", "enum"),
+)
+"""How a schema without a type is called, by the first key that it has."""
+
+
 @dataclass(slots=True)
 class Node:
     """One row of the tree: a property, an array's item, or an alternative."""
@@ -94,7 +104,7 @@ class SchemaReader:
         elif kind:
             text = str(kind)
         else:
-            text = next((word for key, word in (("oneOf", "one of"), ("anyOf", "any of"), ("properties", "object"), ("allOf", "object"), ("enum", "enum")) if key in schema), "any")  # fmt: skip
+            text = next((word for key, word in _WORDS if key in schema), "any")
         shape = schema.get("format")
         return f"{text} ({shape})" if isinstance(shape, str) else text
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.template.loader import render_to_string
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 ContextMaker = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
 
@@ -48,4 +48,4 @@ def slot_render(name: str, page: Mapping[str, Any]) -> SafeString:
         own = slot.context(page)
         if own is not None:
             parts.append(render_to_string(slot.template, {**page, **own}, request=request))
-    return mark_safe("".join(parts))
+    return SafeString("".join(parts))

@@ -46,7 +46,9 @@ def _capture(url: str, pages: list[tuple[str, str, str]], folder: Path) -> None:
             for scheme in SCHEMES:
                 for width in WIDTHS:
                     viewport = {"width": width, "height": 900}
-                    context = browser.new_context(color_scheme=scheme, viewport=viewport, storage_state=state, locale="en-GB")
+                    context = browser.new_context(
+                        color_scheme=scheme, viewport=viewport, storage_state=state, locale="en-GB"
+                    )
                     page = context.new_page()
                     problems: list[str] = []
                     problems_of(page, problems)

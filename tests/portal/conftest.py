@@ -30,7 +30,9 @@ def world() -> Iterator[World]:
     """Stores, the scene in them, and a portal in front."""
     with servers.stores() as stores:
         argv = [sys.executable, "-m", "tests.portal.scene"]
-        made = subprocess.run(argv, cwd=servers.ROOT, env=stores.environment, check=True, capture_output=True, text=True)
+        made = subprocess.run(
+            argv, cwd=servers.ROOT, env=stores.environment, check=True, capture_output=True, text=True
+        )
         facts = json.loads(made.stdout.splitlines()[-1])
         with servers.portal(stores.environment) as portal:
             yield World(url=portal.url, facts=facts, mail=stores.folder / "var" / "mail")

@@ -34,17 +34,17 @@ class Scene:
     credential: Any
 
 
-def person_make(email: str, name: str, **roles: bool) -> Any:
-    """A person who can log in at once."""
+def person_make(email: str, name: str, *, with_password: bool = True, **roles: bool) -> Any:
+    """A person who can log in at once (with a password only where a browser types it: hashing is slow on purpose)."""
     from marketplace.services.accounts import person_create, person_email_verify
 
-    person = person_create(email=email, password=PASSWORD, name=name, **roles)
+    person = person_create(email=email, password=PASSWORD if with_password else None, name=name, **roles)
     person_email_verify(person=person)
     return person
 
 
-def scene_make(*, with_usage: bool = True) -> Scene:
-    """Build the world in the present database."""
+def scene_make(*, is_light: bool = False) -> Scene:
+    """Build the world in the present database. ``is_light``: without passwords and past usage, for tests without a browser."""
     from marketplace.contracts.limits import Limits, QuotaLimit, RateLimit
     from marketplace.services.access import app_create, credential_issue, grant_issue
     from marketplace.services.accounts import member_add, organization_create
@@ -58,10 +58,10 @@ def scene_make(*, with_usage: bool = True) -> Scene:
     from marketplace.services.invitations import member_invite
     from marketplace.views.provider import sample_document
 
-    alice = person_make("alice@nimbus.example", "Alice Martin")
-    bob = person_make("bob@bluebird.example", "Bob Lindqvist")
-    charlie = person_make("charlie@stranger.example", "Charlie Stone")
-    oscar = person_make("oscar@tollgate.example", "Oscar Ode", is_platform_operator=True)
+    alice = person_make("alice@nimbus.example", "Alice Martin", with_password=not is_light)
+    bob = person_make("bob@bluebird.example", "Bob Lindqvist", with_password=not is_light)
+    charlie = person_make("charlie@stranger.example", "Charlie Stone", with_password=not is_light)
+    oscar = person_make("oscar@tollgate.example", "Oscar Ode", with_password=not is_light, is_platform_operator=True)
     nimbus = organization_create(name="Nimbus Weather", person=alice, is_provider=True)
     bluebird = organization_create(name="Bluebird Travel", person=bob)
     stranger = organization_create(name="Stranger Industries", person=charlie)
@@ -88,9 +88,11 @@ def scene_make(*, with_usage: bool = True) -> Scene:
     empty_app = app_create(organization=bluebird, name="Newsletter", person=bob)
     credential = credential_issue(app=app, kind="key_pair", person=bob).credential
     credential_issue(app=app, kind="app_code", person=bob)
-    limits = Limits(plan_name="Free", rates=(RateLimit(calls=10, period_s=1),), quota=QuotaLimit(units=100, window="day"))
+    limits = Limits(
+        plan_name="Free", rates=(RateLimit(calls=10, period_s=1),), quota=QuotaLimit(units=100, window="day")
+    )
     grant = grant_issue(app=app, api=api, stage="release", limits=limits, starts_at=timezone.now())
-    if with_usage:
+    if not is_light:
         usage_make(api=api, app=app, grant=grant)
     return Scene(alice, bob, charlie, oscar, nimbus, bluebird, stranger, api, draft, app, empty_app, credential)
 

@@ -50,7 +50,9 @@ def test_somebody_signs_up_makes_an_app_and_sees_the_secret_once(world: World, b
     context.close()
 
 
-def test_a_provider_imports_a_document_sets_an_upstream_and_deploys(world: World, states: dict[str, Any], browser: Any) -> None:
+def test_a_provider_imports_a_document_sets_an_upstream_and_deploys(
+    world: World, states: dict[str, Any], browser: Any
+) -> None:
     context = browser.new_context(storage_state=states[ALICE], locale="en-GB")
     page = context.new_page()
     problems: list[str] = []

@@ -30,7 +30,9 @@ def test_every_page_is_accessible_quiet_and_fits(world: World, states: dict[str,
         for scheme, width in VARIANTS:
             page.emulate_media(color_scheme=scheme)
             page.set_viewport_size({"width": width, "height": 900})
-            faults += [f"{name} {scheme} {width}: {fault}" for fault in axe_violations(page, only_colour=scheme == "dark")]
+            faults += [
+                f"{name} {scheme} {width}: {fault}" for fault in axe_violations(page, only_colour=scheme == "dark")
+            ]
             if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 faults.append(f"{name} {width}: wider than the window")
         seen += 1

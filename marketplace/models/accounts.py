@@ -16,12 +16,14 @@ class PersonManager(BaseUserManager["Person"]):
     """Creates people by e-mail address; Django's own commands expect these two names."""
 
     def create_user(self, email: str, password: str | None = None, **extra: object) -> "Person":
+        """Save a person; without a password nobody can log in by one. (Ours to call is services.accounts.person_create.)"""
         person = self.model(email=self.normalize_email(email), **extra)
         person.set_password(password)
         person.save(using=self._db)
         return person
 
     def create_superuser(self, email: str, password: str | None = None, **extra: object) -> "Person":
+        """Save a person who may do everything, also in the admin; ``manage.py createsuperuser`` calls this."""
         return self.create_user(email, password, is_staff=True, is_superuser=True, is_platform_operator=True, **extra)
 
 

@@ -18,7 +18,7 @@ from marketplace.core.permissions import SCOPES
 from marketplace.services import access, access_tokens
 from tests.marketplace import people
 
-EXAMPLES = 4
+EXAMPLES = 3
 """Examples of each operation and mode: enough to find a crash in time, few enough to stay below a minute for all."""
 CSRF = "a" * 32
 

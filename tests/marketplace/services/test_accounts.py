@@ -192,3 +192,9 @@ def test_the_sign_up_door_has_a_limit(client, db: None) -> None:
         client.post("/accounts/signup/", {"email": "not-an-address", "password1": "x"}).status_code for _ in range(21)
     ]
     assert codes[0] == 200 and codes[-1] == 429
+
+
+def test_the_login_door_has_a_limit(client, bob: people.Party) -> None:
+    attempt = {"login": "bob@example.com", "password": "wrong"}
+    codes = [client.post("/accounts/login/", attempt).status_code for _ in range(31)]
+    assert codes[0] == 200 and codes[-1] == 429

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from billing.core.money import Money, decimal_show
@@ -23,6 +25,7 @@ class MoneyOut(serializers.Serializer[Any]):
     currency = serializers.CharField(help_text="ISO 4217")
 
 
+@extend_schema_field(MoneyOut)
 class MoneyField(serializers.Field):
     """Shows the minor units of a column together with the row's currency."""
 
@@ -40,6 +43,7 @@ class MoneyField(serializers.Field):
         return {"amount": Money(getattr(value, self.minor), owner.currency).format(), "currency": owner.currency}
 
 
+@extend_schema_field(OpenApiTypes.STR)
 class DecimalText(serializers.Field):
     """Shows a decimal as plain digits without trailing zeros."""
 

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from billing.errors import Conflict, Fault, LedgerDisagrees
+from billing.errors import Conflict, Fault, InvalidInput, LedgerDisagrees
 from billing.models import ProviderStatement, ProviderStatementLine, StatementDocument, StatementStatus
 from billing.selectors.earnings import Earning, currencies_earned, earnings_list, month_period, share_booked
 from billing.services.documents import provider_party, statement_pdf
@@ -18,14 +18,19 @@ from billing.services.numbering import STATEMENT_SERIES, number_take
 from marketplace.models import Organization, Person
 from marketplace.services.audit import audit_record
 
+YEARS = range(2020, 2201)
+
 
 @transaction.atomic
 def statement_compute(*, provider: Organization, month: date, currency: str, now: datetime) -> ProviderStatement | None:
     """Compute (again) the provider's draft statement of the local month that holds ``month``.
 
     Returns None when nothing was earned; an issued statement is returned unchanged. Safe to repeat. Raises
-    LedgerDisagrees when lines and books differ.
+    LedgerDisagrees when lines and books differ, InvalidInput for a month outside YEARS.
     """
+    if month.year not in YEARS:
+        text = _("Choose a month of the years %(first)d to %(last)d.") % {"first": YEARS[0], "last": YEARS[-1]}
+        raise InvalidInput(text, faults=[Fault("/month", text)])
     provider = Organization.objects.select_for_update(no_key=True).get(id=provider.id)
     first = month.replace(day=1)
     statement = ProviderStatement.objects.filter(provider=provider, month=first, currency=currency).first()

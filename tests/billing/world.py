@@ -82,20 +82,14 @@ def moment(at: str | datetime) -> datetime:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
-def calls(subscription: Subscription, at: str | datetime, count: int, *, outcome: str = "succeeded") -> UsageTally:
-    """Let calls have happened in the hour of ``at``, shipped in a segment of their own just now."""
+def calls(
+    subscription: Subscription, at: str | datetime, count: int, *, outcome: str = "succeeded", **kept: Any
+) -> UsageTally:
+    """Let calls have happened in the hour of ``at``, shipped in a segment of their own just now; ``kept``: its columns."""
     hour = moment(at).replace(minute=0, second=0, microsecond=0)
+    columns = {"boot": uuid4(), "sha256": "00", "evidence": "none", **kept}
     segment = UsageSegment.objects.create(
-        id=uuid4(),
-        node="test",
-        boot=uuid4(),
-        sequence=1,
-        opened_at=hour,
-        sealed_at=hour,
-        events=count,
-        size_bytes=1,
-        sha256="00",
-        evidence="none",
+        id=uuid4(), node="test", sequence=1, opened_at=hour, sealed_at=hour, events=count, size_bytes=1, **columns
     )
     return UsageTally.objects.create(
         segment=segment,

@@ -23,7 +23,7 @@ test: dev  ## the whole suite against real servers
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 chaos: dev  ## ten minutes of load under kill -9; usage must agree to the call
-	$(BIN)/python -m pytest tests/chaos -m "slow or not slow" --chaos-seconds 600 -s
+	$(BIN)/python -m tests.chaos --seconds 600
 
 bench: dev  ## Tollgate beside nginx, HAProxy and others
 	$(BIN)/python -m bench

@@ -12,6 +12,8 @@ DEPTH_MAX = 7
 NODES_MAX = 400
 """Rows of a schema tree that a page shows."""
 EXAMPLE_DEPTH_MAX = 5
+EXAMPLE_NODES_MAX = 500
+"""Values that one example holds; what comes after is left out."""
 TEXT_MAX = 2_000
 
 SAMPLES: dict[str, Any] = {
@@ -60,6 +62,7 @@ class SchemaReader:
     def __init__(self, document: Mapping[str, Any] | None = None) -> None:
         self.document = document or {}
         self.nodes = 0
+        self.values = 0
 
     def resolve(self, schema: Any) -> dict[str, Any]:
         """Follow a local ``$ref`` (``#/a/b``), at most DEPTH_MAX of them; anything else is an empty schema."""
@@ -110,8 +113,10 @@ class SchemaReader:
 
     def _children(self, schema: Mapping[str, Any], depth: int) -> list[Node]:
         children: list[Node] = []
+        if depth >= DEPTH_MAX:
+            return children
         for part in _listed(schema.get("allOf")):
-            children += self._children(self.resolve(part), depth)
+            children += self._children(self.resolve(part), depth + 1)
         required = set(map(str, _listed(schema.get("required"))))
         properties = schema.get("properties")
         if isinstance(properties, dict):
@@ -121,9 +126,11 @@ class SchemaReader:
                 children.append(self.tree(value, name=str(key), is_required=str(key) in required, depth=depth + 1))
         items = self.resolve(schema.get("items")) if "items" in schema else {}
         if items:
-            children += self._children(items, depth)
+            children += self._children(items, depth + 1)
         for word in ("oneOf", "anyOf"):
-            for at, part in enumerate(_listed(schema.get(word))):
+            for at, part in enumerate(_listed(schema.get(word))[:20]):
+                if self.nodes >= NODES_MAX:
+                    break
                 resolved = self.resolve(part)
                 children.append(self.tree(resolved, name=str(resolved.get("title") or f"{at + 1}"), depth=depth + 1))
         extra = schema.get("additionalProperties")
@@ -131,8 +138,13 @@ class SchemaReader:
             children.append(self.tree(extra, name="*", depth=depth + 1))
         return children
 
-    def example(self, schema: Any, depth: int = 0) -> Any:
+    def example(self, schema: Any) -> Any:
         """A value that fits: the schema's own example, default or first choice, else one made from its type."""
+        self.values = 0
+        return self._example(schema, 0)
+
+    def _example(self, schema: Any, depth: int) -> Any:
+        self.values += 1
         schema = self.resolve(schema)
         for key in ("example", "default", "const"):
             if key in schema:
@@ -142,13 +154,13 @@ class SchemaReader:
                 return schema[key][0]
         kind = schema.get("type")
         kind = kind[0] if isinstance(kind, list) and kind else kind
-        if depth >= EXAMPLE_DEPTH_MAX:
+        if depth >= EXAMPLE_DEPTH_MAX or self.values >= EXAMPLE_NODES_MAX:
             return {} if kind == "object" else [] if kind == "array" else SAMPLES.get(str(kind))
         for word in ("oneOf", "anyOf"):
             if _listed(schema.get(word)):
-                return self.example(schema[word][0], depth + 1)
+                return self._example(schema[word][0], depth + 1)
         if kind == "array":
-            return [self.example(schema.get("items"), depth + 1)]
+            return [self._example(schema.get("items"), depth + 1)]
         if kind == "object" or "properties" in schema or "allOf" in schema:
             return self._example_object(schema, depth)
         if kind == "string" and schema.get("format") in FORMAT_SAMPLES:
@@ -158,11 +170,11 @@ class SchemaReader:
     def _example_object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
         value: dict[str, Any] = {}
         for part in _listed(schema.get("allOf")):
-            inner = self.example(part, depth + 1)
+            inner = self._example(part, depth + 1)
             value |= inner if isinstance(inner, dict) else {}
         properties = schema.get("properties")
         if isinstance(properties, dict):
-            value |= {str(key): self.example(inner, depth + 1) for key, inner in list(properties.items())[:50]}
+            value |= {str(key): self._example(inner, depth + 1) for key, inner in list(properties.items())[:50]}
         return value
 
 

@@ -8,11 +8,11 @@ from marketplace.forms.provider import DOCUMENT_BYTES_MAX
 from marketplace.views.highlight import highlight
 from marketplace.views.markdown import markdown_render
 from marketplace.views.provider import sample_document
-from marketplace.views.schema import NODES_MAX, SchemaReader
+from marketplace.views.schema import EXAMPLE_NODES_MAX, NODES_MAX, SchemaReader
 from tests.portal.scene import Scene, scene_make
 from tests.portal.test_rights import client_of
 
-HOSTILE = ("", " ", "\x00", "<script>alert(1)</script>", "a" * 5000, "‮evil", "{{ 7*7 }}", "'; DROP TABLE app; --")
+HOSTILE = ("", " ", "\x00", "<script>alert(1)</script>", "a" * 5000, "\u202eevil", "{{ 7*7 }}", "'; DROP TABLE app; --")
 
 
 @pytest.fixture
@@ -125,11 +125,13 @@ def test_code_is_escaped_while_it_is_coloured() -> None:
 
 
 def test_a_schema_that_refers_to_itself_ends() -> None:
-    document = {"s": {"type": "object", "properties": {str(at): {"$ref": "#/s"} for at in range(20)}}}
-    reader = SchemaReader(document)
-    reader.tree({"$ref": "#/s"})
-    assert reader.nodes <= NODES_MAX
-    assert reader.example({"$ref": "#/s"}) is not None
+    properties = {str(at): {"$ref": "#/s"} for at in range(20)}
+    for schema in ({"type": "object", "properties": properties}, {"allOf": [{"$ref": "#/s"}] * 3}, {"$ref": "#/s"}):
+        reader = SchemaReader({"s": schema})
+        reader.tree({"$ref": "#/s"})
+        assert reader.nodes <= NODES_MAX
+        reader.example({"$ref": "#/s"})
+        assert reader.values < 2 * EXAMPLE_NODES_MAX
 
 
 def test_every_refusal_has_a_page_that_says_what_to_do(db: None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.db.models.functions import TruncDay
 
 from billing.core.periods import Period, calendar_month, zone_get
@@ -17,7 +17,7 @@ from billing.selectors.plans import PlanCard, plan_get, plan_limits, plan_list
 from billing.selectors.rating import LineDraft, phase_quantities, phases_rate
 from billing.selectors.tallies import tallies_by_grant
 from marketplace.contracts.limits import QuotaLimit
-from marketplace.models import Organization
+from marketplace.models import Api, Organization
 
 TIMELINE_MAX = 100
 """Changes that a subscription's page shows."""
@@ -99,6 +99,13 @@ def subscriber_list(*, provider: Organization) -> QuerySet[Subscription]:
     """Return the subscriptions to a provider's APIs, the newest first."""
     rows = Subscription.objects.filter(api__provider=provider)
     return rows.select_related("plan", "api", "organization").order_by("-id")
+
+
+def subscribers_count(*, api: Api) -> dict[object, int]:
+    """Return how many live subscriptions each plan of an API has, by plan id."""
+    live = Subscription.objects.filter(api=api).exclude(status=SubscriptionStatus.ENDED)
+    rows = live.values("plan_id").annotate(n=Count("id")).order_by()
+    return {row["plan_id"]: int(row["n"]) for row in rows}
 
 
 def plans_to_change_to(*, subscription: Subscription) -> list[PlanCard]:

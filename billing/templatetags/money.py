@@ -10,7 +10,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from billing.core.periods import Period, zone_get
-from billing.models import Invoice, InvoiceStatus, PaymentStatus
+from billing.core.pricing import PriceSpec
+from billing.models import Invoice, InvoiceStatus, PaymentStatus, Price
 from billing.views import words
 from marketplace.templatetags.ui import badge
 
@@ -134,3 +135,9 @@ def units_bar(units: int, top: int) -> SafeString:
         '<svg class="meter" aria-hidden="true" focusable="false"><rect width="{}%" height="100%" rx="3"></rect></svg>',
         width,
     )
+
+
+@register.filter
+def price_in_words(price: Price, spec: PriceSpec) -> list[str]:
+    """A stored price as short sentences."""
+    return words.price_sentences(price, spec)

@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from billing.views import homes, listing
+from billing.views import homes, listing, plans, subscribers
 from marketplace.views.navigation import NavItem, navigation_register
 from marketplace.views.slots import slot_register
 
@@ -23,13 +23,40 @@ _CONSUMER = (
         match=("billing:subscription_",),
         roles=BILLS,
     ),
+    NavItem(
+        area="consumer",
+        label=_("Invoices"),
+        url_name="billing:invoice_list",
+        icon="receipt",
+        order=45,
+        group=_("Billing"),
+        match=("billing:invoice_",),
+        roles=PURSE,
+    ),
+)
+
+_PROVIDER = (
+    NavItem(
+        area="provider",
+        label=_("Earnings"),
+        url_name="billing:earnings",
+        icon="wallet",
+        order=40,
+        match=("billing:statement_",),
+        roles=PURSE,
+    ),
 )
 
 
 def slots_fill() -> None:
     """Register everything. Safe to repeat."""
-    navigation_register(*_CONSUMER)
+    navigation_register(*_CONSUMER, *_PROVIDER)
     slot_register("listing.pricing", template="billing/slots/pricing.html", context=listing.pricing_context)
     slot_register("listing.actions", template="billing/slots/listing_actions.html", context=listing.actions_context)
     slot_register("catalog.card", template="billing/slots/card.html", context=listing.card_context)
     slot_register("consumer.home", template="billing/slots/consumer_home.html", context=homes.consumer_context)
+    slot_register("provider.home", template="billing/slots/provider_home.html", context=homes.provider_context)
+    slot_register("editor.tabs", template="billing/slots/editor_tabs.html", context=plans.tabs_context)
+    slot_register(
+        "editor.subscribers", template="billing/slots/subscribers.html", context=subscribers.subscribers_context
+    )

@@ -155,8 +155,8 @@ def plan_words(card: PlanCard) -> PlanWords:
         if spec.kind is PriceKind.INCLUDED:
             included, texts = str(intcomma(spec.included_units)), texts[1:]
         usage += texts
-    fee = _("Free") if card.is_free else price_words(card.fee, plan.currency)
-    period = "" if card.is_free else period_words(plan.period_months)
+    fee = price_words(card.fee, plan.currency) if card.fee else _("Free") if card.is_free else _("None")
+    period = period_words(plan.period_months) if card.fee else ""
     quota = quota_words(card.limits.quota) if card.limits.quota else []
     return PlanWords(fee, period, included, usage, quota, [rate_words(rate) for rate in card.limits.rates])
 

@@ -50,7 +50,9 @@ def plans_make(api: Any, person: Any) -> dict[str, Any]:
                 PriceDraft("Monthly fee", {"kind": "flat", "unit_amount": "29"}),
                 PriceDraft("Calls", {"kind": "included", "included_units": 10_000, "tiers": tiers}),
             ),
-            Limits(rates=(RateLimit(calls=50, period_s=1),), quota=QuotaLimit(units=50_000, window="month", hard=False)),
+            Limits(
+                rates=(RateLimit(calls=50, period_s=1),), quota=QuotaLimit(units=50_000, window="month", hard=False)
+            ),
             "For one site.",
         ),
         "Business": (
@@ -66,7 +68,14 @@ def plans_make(api: Any, person: Any) -> dict[str, Any]:
     plans = {}
     for position, (name, (prices, limits, summary)) in enumerate(offers.items()):
         plans[name] = plan_create(
-            api=api, name=name, currency="EUR", prices=prices, limits=limits, person=person, summary=summary, position=position
+            api=api,
+            name=name,
+            currency="EUR",
+            prices=prices,
+            limits=limits,
+            person=person,
+            summary=summary,
+            position=position,
         )
         if name != "Enterprise":
             plan_publish(plan=plans[name], person=person, now=timezone.now() - timedelta(days=400))
@@ -105,7 +114,12 @@ def money_make(scene: Scene) -> Money:
         organization=scene.bluebird, plan=plans["Standard"], app=scene.empty_app, person=scene.bob, now=begun
     )
     free = subscription_start(
-        organization=scene.bluebird, plan=plans["Free"], app=scene.app, person=scene.bob, now=now - timedelta(hours=2), stage="test"
+        organization=scene.bluebird,
+        plan=plans["Free"],
+        app=scene.app,
+        person=scene.bob,
+        now=now - timedelta(hours=2),
+        stage="test",
     )
     for back, count in ((3, 9_000), (2, 41_000), (1, 128_000)):
         for day in (10, 12, 17, 20, 25):
@@ -118,14 +132,22 @@ def money_make(scene: Scene) -> Money:
     paid = issue(drafts[0], month_start(now, 2).isoformat(), person=fiona)
     issued = issue(drafts[1], month_start(now, 1).isoformat(), person=fiona)
     payment_record(
-        invoice=paid, amount_minor=paid.total_minor, reference="BLUEBIRD 4711", received_on=month_start(now, 2).date(), person=fiona, now=now
+        invoice=paid,
+        amount_minor=paid.total_minor,
+        reference="BLUEBIRD 4711",
+        received_on=month_start(now, 2).date(),
+        person=fiona,
+        now=now,
     )
     payment_record(
-        invoice=issued, amount_minor=2_000, reference="BLUEBIRD 4712", received_on=month_start(now, 1).date(), person=fiona, now=now
+        invoice=issued,
+        amount_minor=2_000,
+        reference="BLUEBIRD 4712",
+        received_on=month_start(now, 1).date(),
+        person=fiona,
+        now=now,
     )
-    statement = statement_compute(
-        provider=scene.nimbus, month=month_start(now, 1).date(), currency="EUR", now=now
-    )
+    statement = statement_compute(provider=scene.nimbus, month=month_start(now, 1).date(), currency="EUR", now=now)
     fresh = Invoice.objects.get
     return Money(
         fiona, plans["Free"], plans["Standard"], plans["Business"], plans["Enterprise"], subscription, free,

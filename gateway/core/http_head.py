@@ -8,6 +8,7 @@ Bodies are http_body.py's.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from gateway.core import headers as roles
 from gateway.core.rejections import Rejection
@@ -43,7 +44,8 @@ class RequestBlock:
     """The header section of a request, checked; shared by every request that repeats it, so never changed.
 
     ``headers``: (lower-case name, value) in wire order; ``names``: the names as sent; ``first``: the first value of each;
-    ``forward``: the lines that go upstream, each with CRLF, with X-Forwarded-Host; ``content_length``: None when absent.
+    ``forward``: the lines that go upstream, each with CRLF, with X-Forwarded-Host; ``content_length``: None when absent;
+    ``is_ordinary``: no body, no wish to close or upgrade, no gateway before us; ``memo``: what authenticate.py remembers.
     """
 
     __slots__ = (
@@ -57,7 +59,9 @@ class RequestBlock:
         "headers",
         "host",
         "is_form",
+        "is_ordinary",
         "keep_alive",
+        "memo",
         "names",
         "signed",
         "stage",
@@ -79,6 +83,8 @@ class RequestBlock:
         self.stage = "release"
         self.signed = False
         self.is_form = False
+        self.is_ordinary = False
+        self.memo: Any = None
         self.has_md5 = False
 
 
@@ -86,15 +92,17 @@ class ResponseHead:
     """The head of an upstream's final or interim answer, checked and shared like RequestBlock.
 
     ``forward``: status line and kept header lines, each with CRLF, without framing; ``framed``: the same with
-    Content-Length when there was one; ``length``: None when absent.
+    Content-Length when there was one; ``length``: None when absent; ``is_plain``: a final answer whose body has a length, on a
+    connection that stays.
     """
 
-    __slots__ = ("chunked", "close", "forward", "framed", "length", "status")
+    __slots__ = ("chunked", "close", "forward", "framed", "is_plain", "length", "status")
 
     def __init__(self, status: int) -> None:
         self.status = status
         self.forward = b""
         self.framed = b""
+        self.is_plain = False
         self.length: int | None = None
         self.chunked = False
         self.close = False
@@ -125,23 +133,23 @@ def _line_fault(line: bytes) -> str:
 class RequestParser:
     """Parses request header sections. One per worker, for its memory of lines and blocks."""
 
-    __slots__ = ("_blocks", "_lines")
+    __slots__ = ("_lines", "blocks")
 
     def __init__(self) -> None:
-        self._blocks: dict[bytes, RequestBlock] = {}
+        self.blocks: dict[bytes, RequestBlock] = {}
         self._lines: dict[bytes, Line] = {}
 
     def parse(self, raw: bytes) -> RequestBlock:
         """Parse header lines, each ended by CRLF (the empty line left out). Raises Rejection."""
-        block = self._blocks.get(raw)
+        block = self.blocks.get(raw)
         if block is not None:
             return block
         block = self._build(raw)
         # A signed head holds a fresh nonce and time, so that it never repeats: it would only push others out.
         if not block.signed and len(raw) <= BLOCK_CACHED_BYTES_MAX:
-            if len(self._blocks) >= BLOCKS_CACHED_MAX:
-                self._blocks.clear()
-            self._blocks[raw] = block
+            if len(self.blocks) >= BLOCKS_CACHED_MAX:
+                self.blocks.clear()
+            self.blocks[raw] = block
         return block
 
     def _line(self, raw: bytes) -> Line:
@@ -189,6 +197,8 @@ class RequestParser:
         if block.host:
             lines.append(b"X-Forwarded-Host: " + block.host + b"\r\n")
         block.forward = b"".join(lines)
+        has_body = block.chunked or block.content_length
+        block.is_ordinary = not (has_body or block.close or block.upgrade or b"via" in block.first)
         return block
 
 
@@ -327,22 +337,22 @@ class ResponseInvalid(ValueError):
 class ResponseParser:
     """Parses heads of upstream answers. One per worker, for its memory of heads and lines."""
 
-    __slots__ = ("_heads", "_lines")
+    __slots__ = ("_lines", "heads")
 
     def __init__(self) -> None:
-        self._heads: dict[bytes, ResponseHead] = {}
+        self.heads: dict[bytes, ResponseHead] = {}
         self._lines: dict[bytes, tuple[int, bytes, bytes]] = {}
 
     def parse(self, raw: bytes) -> ResponseHead:
         """Parse a head: status line and header lines, each ended by CRLF (the empty line left out). Raises ResponseInvalid."""
-        head = self._heads.get(raw)
+        head = self.heads.get(raw)
         if head is not None:
             return head
         head = self._build(raw)
         if len(raw) <= BLOCK_CACHED_BYTES_MAX:
-            if len(self._heads) >= BLOCKS_CACHED_MAX:
-                self._heads.clear()
-            self._heads[raw] = head
+            if len(self.heads) >= BLOCKS_CACHED_MAX:
+                self.heads.clear()
+            self.heads[raw] = head
         return head
 
     def _line(self, raw: bytes) -> tuple[int, bytes, bytes]:
@@ -381,6 +391,9 @@ class ResponseParser:
         head.close = b"close" in named or (old and b"keep-alive" not in named)
         lines = [text for name, text in kept if name not in named]
         head.forward = b"\r\n".join([b"HTTP/1.1" + texts[0][8:], *lines, b""])
+        head.is_plain = (
+            head.length is not None and not head.close and match[2] >= b"200" and match[2] not in (b"204", b"304")
+        )
         head.framed = head.forward if head.length is None else head.forward + b"Content-Length: %d\r\n" % head.length
         return head
 

@@ -29,7 +29,8 @@ class Call:
     (time.monotonic()), ``request_id`` (16 bytes, UUIDv7), ``request_id_text`` (the same as upper-case UUID bytes).
     Written by match: ``route``, ``forward_path``. By authenticate: ``entry`` (the app, its organization and credential),
     ``body_check`` (what a streamed body must be: its pieces go through it before they are forwarded).
-    By authorize: ``grant``. By limit and quota: ``taken`` (buckets whose unit this call holds), ``response_headers``.
+    By authorize: ``grant``. By limit and quota: ``taken`` (buckets whose unit this call holds),
+    ``response_headers`` (whole lines, each with CRLF, that the answer carries).
     By forward: ``exchange``, ``upstream_head``, ``tries``, ``upstream_started``, ``upstream_ended`` (time.monotonic(); 0.0
     if never), ``status`` (answered status).
     By respond: ``outcome`` (empty until the answer is decided), ``request_bytes``, ``response_bytes``, ``units``.
@@ -102,7 +103,7 @@ class Call:
     request_bytes: int
     response_bytes: int
     units: int
-    response_headers: list[tuple[bytes, bytes]] | None
+    response_headers: bytes
     extra: dict[str, Any] | None
 
     def header(self, name: bytes) -> bytes | None:

@@ -37,7 +37,8 @@ class ClientAnswers(asyncio.Protocol):
     """One client's socket, its writing half, and the fields that all three layers share.
 
     ``call`` is the call in progress; ``reader`` its body's framing while there is one; ``buffer`` octets of later requests;
-    ``ahead`` octets of the body that nobody could take yet; ``deadline`` (monotonic) what the worker's sweep looks at.
+    ``ahead`` octets of the body that nobody could take yet; ``deadline`` (monotonic) what the worker's sweep looks at;
+    ``is_ordinary``: HTTP/1.1, no body, no wish to close, so that nothing about the connection needs to be asked again.
     """
 
     __slots__ = (
@@ -49,7 +50,9 @@ class ClientAnswers(asyncio.Protocol):
         "closing",
         "deadline",
         "forwarded",
+        "idle_s",
         "is_old",
+        "is_ordinary",
         "lingered",
         "opening",
         "peer",
@@ -71,6 +74,7 @@ class ClientAnswers(asyncio.Protocol):
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
+        self.idle_s = worker.settings.idle_timeout_s
         self.state = IDLE
         self.buffer = b""
         self.call: Call | None = None
@@ -81,6 +85,7 @@ class ClientAnswers(asyncio.Protocol):
         self.task: asyncio.Task[None] | None = None
         self.closing = False
         self.is_old = False
+        self.is_ordinary = False
         self.chunks = False
         self.streaming = False
         self.opening = False
@@ -184,7 +189,7 @@ class ClientAnswers(asyncio.Protocol):
         self.streaming = False
         self.reader = None
         self.state = IDLE
-        self.deadline = monotonic() + self.worker.settings.idle_timeout_s
+        self.deadline = monotonic() + self.idle_s
         if self.buffer or self.reading_paused:
             asyncio.get_running_loop().call_soon(self.next)
 
@@ -204,7 +209,7 @@ class ClientAnswers(asyncio.Protocol):
             self.transport.abort()
             return
         rejection = Rejection("X503BZ", "the call could not be recorded", headers=(("Retry-After", "1"),))
-        call.response_headers = None
+        call.response_headers = b""
         self.write(refusal(call, rejection, ending=_CLOSE, public_url=self.worker.public_url))
         self.linger()
 

@@ -162,6 +162,7 @@ class ClientBodies(ClientAnswers):
         """The body turned out bad while it came: give the upstream up, and answer if nothing was answered yet."""
         call = self.call
         self.closing = True
+        self.is_ordinary = False
         if call is None or call.outcome:
             return
         exchange = call.exchange

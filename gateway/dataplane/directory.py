@@ -252,6 +252,7 @@ class Directory:
         entry = self._entries.pop(name, None)
         if entry is None:
             return
+        entry.is_stale = True  # whoever still holds it must ask again
         names = self._apps.get(entry.app_id)
         if names is not None:
             names.discard(name)

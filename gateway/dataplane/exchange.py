@@ -34,6 +34,7 @@ class Exchange(asyncio.Protocol):
     """One connection to an upstream. ``call`` is None while it is kept for the next one."""
 
     __slots__ = (
+        "_heads",
         "_parse",
         "_respond",
         "buffer",
@@ -55,6 +56,7 @@ class Exchange(asyncio.Protocol):
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
+        self._heads = pool.owner.parser.heads
         self._parse = pool.owner.parser.parse
         self._respond = pool.owner.respond
         self.call: Call | None = None
@@ -145,12 +147,27 @@ class Exchange(asyncio.Protocol):
         if end < 0:
             self._head_partial(data)
             return
+        raw = data[: end + 2]
         try:
-            head = self._parse(data[: end + 2])
+            head = self._heads.get(raw) or self._parse(raw)
         except ResponseInvalid as fault:
             self.fail(Rejection("N502RE", f"`{fault}`"))
             return
         length = head.length
+        if head.is_plain and end + 4 + length == len(data) and call.client.is_ordinary and call.method != "HEAD":  # type: ignore[operator]
+            # The ordinary answer, complete in one piece, to a request without a body: keep the connection, then answer.
+            self.call = call.exchange = None
+            self.is_reused = True
+            self.interims = 0
+            call.upstream_ended = self.idle_since = now = monotonic()
+            self.deadline = now + IDLE_S_MAX
+            pool = self.pool
+            if pool.waiting or pool.owner.closing:
+                pool.release(self)
+            else:
+                pool.idle.append(self)
+            self._respond.whole(call, head, data[end + 4 :])
+            return
         if length is None or head.status < 200 or call.method == "HEAD" or head.status in BODILESS_STATUSES:
             self._head_unusual(call, head, data[end + 4 :])
             return

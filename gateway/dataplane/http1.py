@@ -16,7 +16,7 @@ from gateway.core.rejections import Rejection
 from gateway.dataplane.call import Call
 from gateway.dataplane.client_answers import _CLOSE, BUSY, IDLE, LINGER_BYTES_MAX, LINGERING, NEVER, log
 from gateway.dataplane.client_bodies import ClientBodies
-from gateway.dataplane.pipeline import run
+from gateway.dataplane.pipeline import run_rest
 from gateway.dataplane.steps.match import match
 from gateway.dataplane.steps.respond import refusal
 
@@ -54,6 +54,7 @@ class ClientConnection(ClientBodies):
         if self.state == IDLE or self.state == LINGERING:
             return False
         self.closing = True
+        self.is_ordinary = False
         self.peer_done = True
         if self.owes_body:
             self.body_refuse(Rejection("I400BD", "the connection ended before the body did"))
@@ -89,7 +90,8 @@ class ClientConnection(ClientBodies):
                 call = self._head_unusual(data, end)
             else:
                 line_end = line.end()
-                block = self.worker.parser.parse(data[line_end : end + 2])
+                raw = data[line_end : end + 2]
+                block = self.worker.blocks.get(raw) or self.worker.parser.parse(raw)
                 if block.host is None:
                     raise Rejection("I400MH", "`Host`")
                 method, path, query = line.groups()
@@ -99,6 +101,7 @@ class ClientConnection(ClientBodies):
                 call.query = query or b""
                 call.target = data[line.start(2) : line_end - 11]
                 self.closing = block.close
+                self.is_ordinary = block.is_ordinary
                 self._call_open(call, block)
         except Rejection as rejection:
             self._malformed(rejection)
@@ -150,6 +153,7 @@ class ClientConnection(ClientBodies):
         call.query = line.query
         call.target = line.target
         self.is_old = not line.minor
+        self.is_ordinary = False
         self.closing = block.close or (self.is_old and not block.keep_alive)
         self._call_open(call, block)
         return call
@@ -177,7 +181,7 @@ class ClientConnection(ClientBodies):
         call.outcome = ""
         call.response_bytes = 0
         call.units = 0
-        call.response_headers = None
+        call.response_headers = b""
         call.extra = None
 
     def _malformed(self, rejection: Rejection) -> None:
@@ -185,7 +189,7 @@ class ClientConnection(ClientBodies):
         self.worker.metrics.malformed(rejection.code)
         call = Call()
         call.method = ""
-        call.response_headers = None
+        call.response_headers = b""
         call.request_id, call.request_id_text = self.worker.ids.mint(time())
         self.write(refusal(call, rejection, ending=_CLOSE, public_url=self.worker.public_url))
         self.linger()
@@ -196,19 +200,24 @@ class ClientConnection(ClientBodies):
         """Find the route and run its steps; one that has to wait goes on in a task."""
         try:
             route = call.route or match(call, self.worker.plane.snapshot)
-            pending = run(call, route.steps)
+            if not self.is_ordinary:
+                route.guard(call)
+            steps = iter(route.steps)
+            for step in steps:
+                pending = step(call)
+                if pending is not None:
+                    rest = run_rest(call, pending, steps)
+                    self.task = asyncio.get_running_loop().create_task(self._steps_finish(call, rest))
+                    return
         except Rejection as rejection:
             self.worker.respond.refuse(call, rejection)
         except Exception:  # noqa: BLE001  # a fault of ours must not leave the client without an answer
             log.exception("a step failed")
             self.worker.respond.refuse(call, Rejection("X500ER"))
-        else:
-            if pending is not None:
-                self.task = asyncio.get_running_loop().create_task(self._steps_finish(call, pending))
 
-    async def _steps_finish(self, call: Call, pending: Coroutine[Any, Any, None]) -> None:
+    async def _steps_finish(self, call: Call, rest: Coroutine[Any, Any, None]) -> None:
         try:
-            await pending
+            await rest
         except Rejection as rejection:
             if not call.outcome:
                 self.worker.respond.refuse(call, rejection)

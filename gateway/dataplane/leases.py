@@ -126,16 +126,20 @@ class Leases:
         Quota units are spent by outcomes that the plan charges for. Rate emissions are spent by every call that was not refused.
         """
         taken = call.taken
-        units = call.units = units_of(call.outcome, call.taken)
-        if type(taken) is not list:
+        units = call.units = units_of(call.outcome, taken)
+        if not taken or type(taken) is not list:
             return units
         call.taken = tuple(taken)  # type: ignore[assignment]  # marks it settled; the journal still reads the window
-        is_refused = call.outcome.startswith("rejected")
-        for bucket in taken:
-            if is_refused if bucket.window_code == 0 else units == 0:
+        if not units and call.outcome.startswith("rejected"):
+            for bucket in taken:
                 bucket.give_back()
+            return units
+        last = taken[-1]
+        if last.window_code:  # the quota, if any, is the last; a rate's emission is spent whatever came of the call
+            if units:
+                last.charge()
             else:
-                bucket.charge()
+                last.give_back()
         return units
 
     def unsettle(self, call: Call) -> None:
@@ -147,13 +151,24 @@ class Leases:
 
     # Asking the counters.
 
+    def refill_joined(self, bucket: Bucket) -> asyncio.Future[int]:
+        """The request for more units that is under way, or a new one; whoever waits for it may be cancelled alone.
+
+        One that is answered already is of no use: awaiting it would not give the event loop a turn.
+        """
+        if bucket.refill is None or bucket.refill.done():
+            self.refill_start(bucket)
+        assert bucket.refill is not None
+        return asyncio.shield(bucket.refill)
+
     def refill_start(self, bucket: Bucket) -> None:
         """Ask for more units in the background; the answer is in ``bucket.refill`` while it is under way."""
         task: asyncio.Task[int] = asyncio.get_running_loop().create_task(bucket.lease())
         bucket.refill = task
 
         def done(finished: asyncio.Task[int]) -> None:
-            bucket.refill = None
+            if bucket.refill is task:
+                bucket.refill = None
             if not finished.cancelled():
                 finished.exception()  # who waits for it has seen it; a prefetch that failed is asked for again
 

@@ -6,7 +6,6 @@ import json
 import os
 from bisect import bisect_left
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from marketplace.contracts.usage import LATENCY_BUCKETS_MS
@@ -40,7 +39,7 @@ class Metrics:
 
     def finished(self, call: Call) -> None:
         """Count a call that the upstream answered."""
-        taken = monotonic() - call.started
+        taken = call.upstream_ended - call.started
         self.latency[bisect_left(BOUNDS_S, taken)] += 1
         self.latency_sum += taken
         self.upstream_sum += call.upstream_ended - call.upstream_started

@@ -1,4 +1,4 @@
-"""The pipeline: runs the steps that a route carries. Rendering a Rejection is http1's and rejections.py's work.
+"""The pipeline: what a step is, and how a call goes on when one has to wait. http1.py runs the steps that a route carries.
 
 A step is synchronous and returns None, or raises Rejection. A step that must wait returns an awaitable; only then is a
 task made, which awaits it and goes on with the remaining steps. The ordinary call never gets there.
@@ -6,8 +6,8 @@ task made, which awaits it and goes on with the remaining steps. The ordinary ca
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gateway.dataplane.call import Call
@@ -18,19 +18,8 @@ Step = Callable[["Call"], Awaitable[None] | None]
 Compile = Callable[["Route", "Plane"], Step | None]
 
 
-def run(call: Call, steps: tuple[Step, ...]) -> Coroutine[Any, Any, None] | None:
-    """Run ``steps`` in order. Returns None when all are done, or a coroutine that finishes them when one has to wait.
-
-    Raises Rejection, from here or from the coroutine, when a step refuses the call.
-    """
-    for position, step in enumerate(steps):
-        pending = step(call)
-        if pending is not None:
-            return _run_rest(call, pending, steps[position + 1 :])
-    return None
-
-
-async def _run_rest(call: Call, pending: Awaitable[None], steps: tuple[Step, ...]) -> None:
+async def run_rest(call: Call, pending: Awaitable[None], steps: Iterator[Step]) -> None:
+    """Await the step that has to wait, then run those after it. Raises Rejection when one of them refuses the call."""
     await pending
     for step in steps:
         waiting = step(call)

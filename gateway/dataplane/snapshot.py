@@ -25,7 +25,7 @@ STAGE_DEFAULT = "release"
 STAGES_BUILT_IN = ("release", "pre", "test")
 MATCHES_CACHED_MAX = 8_192
 MATCH_CACHED_BYTES_MAX = 512
-"""Most (method, path) pairs remembered per stage before the memory is emptied, and the longest path among them."""
+"""Most (stage, method, path) triples remembered before the memory is emptied, and the longest path among them."""
 
 
 class Route:
@@ -34,7 +34,7 @@ class Route:
     ``id``s are UUID text with their 16 bytes beside them. ``auth`` is ``app`` or ``anonymous``; ``holds_form`` says that
     a signed form body is read before the steps run. ``marks`` belongs to steps: each uses its own file name as key;
     ``counts`` to metrics.
-    ``steps`` are the compiled steps up to and with forward.
+    ``guard`` is asked first when a call is not ordinary; ``steps`` are the compiled steps up to and with forward.
     """
 
     __slots__ = (
@@ -47,6 +47,7 @@ class Route:
         "body_bytes_max",
         "counts",
         "deployment_id",
+        "guard",
         "holds_form",
         "journal_prefix",
         "marks",
@@ -84,21 +85,16 @@ class Route:
         self.journal_prefix = b""
         self.counts: dict[str, int] = {}
         self.marks: dict[str, Any] = {}
+        self.guard: Step = _unguarded
         self.steps: tuple[Step, ...] = ()
+
+
+def _unguarded(call: object) -> None:
+    """The guard of a route that was not compiled."""
 
 
 Match = tuple[Route, bytes]
 """A route, and the raw path to send upstream (without the Api's base path)."""
-
-
-class _Stage:
-    """The routes of one stage and the paths seen on them."""
-
-    __slots__ = ("seen", "trie")
-
-    def __init__(self) -> None:
-        self.trie: RouteTrie[Route] = RouteTrie()
-        self.seen: dict[tuple[str, bytes], Match] = {}
 
 
 class Snapshot:
@@ -109,12 +105,13 @@ class Snapshot:
         self.checksum = checksum
         self.routes = tuple(routes)
         self.conflicts: list[str] = []
-        self._stages: dict[str, _Stage] = {name: _Stage() for name in STAGES_BUILT_IN}
+        self.seen: dict[tuple[str, str, bytes], Match] = {}
+        self._stages: dict[str, RouteTrie[Route]] = {name: RouteTrie() for name in STAGES_BUILT_IN}
         for route in routes:
-            stage = self._stages.setdefault(route.stage.lower(), _Stage())
+            trie = self._stages.setdefault(route.stage.lower(), RouteTrie())
             template = route.base_path.rstrip("/") + route.template
             try:
-                added = stage.trie.add(route.method, template, route)
+                added = trie.add(route.method, template, route)
             except (TemplateInvalid, PathInvalid) as fault:
                 self.conflicts.append(f"{route.method} {template} on {route.stage}: {fault}")
                 continue
@@ -123,21 +120,21 @@ class Snapshot:
 
     def match(self, stage: str, method: str, path: bytes) -> Match:
         """Find the route of a raw path. Raises Rejection I400SG, I400PA, I404NF or I405UM."""
-        room = self._stages.get(stage)
-        if room is None:
-            raise Rejection("I400SG", f"`{stage[:32]}`")
-        found = room.seen.get((method, path))
+        found = self.seen.get((stage, method, path))
         if found is None:
-            found = self._search(room, method, path)
+            trie = self._stages.get(stage)
+            if trie is None:
+                raise Rejection("I400SG", f"`{stage[:32]}`")
+            found = self._search(trie, method, path)
             if len(path) <= MATCH_CACHED_BYTES_MAX:
-                if len(room.seen) >= MATCHES_CACHED_MAX:
-                    room.seen.clear()
-                room.seen[method, path] = found
+                if len(self.seen) >= MATCHES_CACHED_MAX:
+                    self.seen.clear()
+                self.seen[stage, method, path] = found
         return found
 
-    def _search(self, room: _Stage, method: str, path: bytes) -> Match:
+    def _search(self, trie: RouteTrie[Route], method: str, path: bytes) -> Match:
         try:
-            methods = room.trie.find(path_segments(path))
+            methods = trie.find(path_segments(path))
         except PathInvalid as fault:
             raise Rejection("I400PA", f"`{fault}`") from None
         route = methods.get(method) or methods.get(ANY_METHOD) or (methods.get("GET") if method == "HEAD" else None)

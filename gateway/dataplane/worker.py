@@ -33,6 +33,7 @@ from gateway.dataplane.request_ids import RequestIds
 from gateway.dataplane.settings import Settings, settings_read
 from gateway.dataplane.snapshot import Route, Snapshot, snapshot_empty
 from gateway.dataplane.snapshot_source import SnapshotSource
+from gateway.dataplane.steps import guard
 from gateway.dataplane.steps.order import STEPS
 from gateway.dataplane.steps.respond import Respond
 from gateway.dataplane.store import Store
@@ -60,6 +61,7 @@ class Worker:
         self.boot = uuid4()
         self.ids = RequestIds()
         self.parser = RequestParser()
+        self.blocks = self.parser.blocks
         self.connections: set[ClientAnswers] = set()
         self.plane = self._plane(settings)
         self.metrics = self.plane.metrics
@@ -98,6 +100,7 @@ class Worker:
     def compile_steps(self, route: Route) -> tuple[Step, ...]:
         """The steps that this route needs, in their order."""
         route.counts = self.plane.metrics.counts_for(route)
+        route.guard = guard.compile(route, self.plane)
         compiled = [compile(route, self.plane) for compile in STEPS]
         return tuple(step for step in compiled if step is not None)
 
@@ -128,6 +131,7 @@ class Worker:
         await plane.leases.start(plane.subscriber)
         await plane.subscriber.start()
         self._tasks = [loop.create_task(work) for work in (self.source.follow(), self._sweep(), self._report())]
+        await self.source.first_look()
         sock = listener.listen(self.settings.bind_host, self.settings.bind_port)
         server = await loop.create_server(lambda: ClientConnection(self), sock=sock, backlog=listener.BACKLOG)
         gc.collect()
@@ -188,7 +192,7 @@ class Worker:
             {
                 "index": self.index,
                 "boot": self.boot.hex,
-                "ready": is_ready and not plane.draining,
+                "ready": is_ready and not plane.draining and self.source.is_known,
                 "snapshot_version": plane.snapshot.version,
                 "snapshot_faults": self.source.faults,
                 "snapshot_conflicts": len(plane.snapshot.conflicts),

@@ -39,7 +39,22 @@ def compile(route: Route, plane: Plane) -> Step | None:
     """None for an anonymous Api: there credentials are neither needed nor read."""
     if route.auth == "anonymous":
         return None
-    return _Authenticate(route, plane)
+    whole = _Authenticate(route, plane)
+    if route.policies.app_code == "disable":
+        return whole
+    slow = whole.__call__
+
+    def authenticate(call: Call) -> _Pending | None:
+        """A head that was seen before, with an AppCode that is still good, needs no hashing and no look-up."""
+        entry: Entry | None = call.block.memo
+        if entry is not None and not entry.is_stale:
+            expires_at = entry.expires_at
+            if expires_at is None or expires_at > call.received_at:
+                call.entry = entry
+                return None
+        return slow(call)
+
+    return authenticate
 
 
 class _Authenticate:
@@ -77,9 +92,9 @@ class _Authenticate:
         """The AppCode of a request, from the places that the Api allows; None when there is none."""
         if self._code_places == "disable":
             return None
-        authorization = first.get(b"authorization", b"")
-        if authorization[:7].lower() == SCHEME and authorization[7:8] in (b" ", b""):
-            return authorization[8:].strip()
+        code = _header_code(first)
+        if code is not None:
+            return code
         if self._code_places != "header_query" or not call.query:
             return None
         if b"%" not in call.query and b"appcode" not in call.query.lower():
@@ -110,6 +125,8 @@ class _Authenticate:
         if entry.expires_at is not None and entry.expires_at <= call.received_at:
             raise self._failed(call, "A400AC", "`expired`")
         call.entry = entry
+        if _header_code(call.block.first) is not None:  # never one from the query: heads without it would share it
+            call.block.memo = entry
 
     # -- signature --------------------------------------------------------------------------------------------------
 
@@ -186,6 +203,14 @@ class _Authenticate:
         if wait_s:
             detail = "failed authentications of this address"
             raise Rejection("T429MR", detail, headers=(("Retry-After", str(wait_s)),))
+
+
+def _header_code(first: Mapping[bytes, bytes]) -> bytes | None:
+    """The AppCode of ``Authorization: APPCODE <code>``; None when that header is not there or says something else."""
+    authorization = first.get(b"authorization", b"")
+    if authorization[:7].lower() != SCHEME or authorization[7:8] not in (b" ", b""):
+        return None
+    return authorization[8:].strip()
 
 
 def _query_code(query: bytes) -> bytes | None:

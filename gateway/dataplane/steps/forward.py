@@ -19,6 +19,7 @@ APP_CODE_PARAMETERS = frozenset((b"AppCode", b"appcode", b"appCode", b"APPCODE",
 _MAYBE_APP_CODE = re.compile(rb"(?i:appcode)|%")
 _EXPECTS = b"Expect: 100-continue\r\n"
 _CHUNKED = b"Transfer-Encoding: chunked\r\n"
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
 _BODILESS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))
 
 
@@ -57,26 +58,30 @@ def compile(route: Route, plane: Plane) -> Step:
         + b"\r\nVia: 1.1 tollgate\r\nX-Ca-Request-Id: "
     )
 
+    starts = {method: f"{method} ".encode() + prefix for method in METHODS}
+    idle = pool.idle
+
     def forward(call: Call) -> None:
         query = call.query
         if query:
             query = query_strip(query)
-        block = call.block
+        method = call.method
+        is_bodiless = not call.body_length and method in _BODILESS
         call.upstream_head = b"".join(
             (
-                call.method.encode(),
-                b" ",
-                prefix,
+                starts[method],
                 call.forward_path or b"/",
                 b"?" + query if query else b"",
                 after_target,
                 call.request_id_text,
                 call.client.forwarded,
-                block.forward,
-                framing(call) if call.body_length or call.method not in _BODILESS else b"",
-                b"\r\n",
+                call.block.forward,
+                b"\r\n" if is_bodiless else framing(call) + b"\r\n",
             )
         )
-        submit(call)
+        if idle and is_bodiless:
+            idle.pop().start(call)  # the ordinary call; what else there is to consider, submit does
+        else:
+            submit(call)
 
     return forward

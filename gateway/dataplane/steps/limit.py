@@ -44,6 +44,7 @@ class Limit:
         self._api_bucket = () if rate is None else (self._leases.rate(key, rate, name="api"),)
 
     def __call__(self, call: Call) -> Awaitable[None] | None:
+        """Take one emission of every rate, or refuse and name the one that is used up."""
         if self._journal.is_failing and call.entry is not None:
             raise Rejection("X503BZ", "usage cannot be recorded", headers=(("Retry-After", str(RETRY_AFTER_BUSY_S)),))
         grant = call.grant
@@ -106,12 +107,10 @@ class Limit:
         return grant.buckets
 
 
-def rate_headers(buckets: tuple[RateBucket, ...]) -> list[tuple[bytes, bytes]]:
-    """RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers-11) of some rates."""
-    return [
-        (b"RateLimit-Policy", b", ".join([bucket.policy for bucket in buckets])),
-        (b"RateLimit", b", ".join([bucket.state() for bucket in buckets])),
-    ]
+def rate_headers(buckets: tuple[RateBucket, ...]) -> bytes:
+    """The header lines RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers-11) of some rates."""
+    policy = b", ".join([bucket.policy for bucket in buckets])
+    return b"RateLimit-Policy: %b\r\nRateLimit: %b\r\n" % (policy, b", ".join([bucket.state() for bucket in buckets]))
 
 
 def refusal(call: Call, bucket: RateBucket) -> Rejection:

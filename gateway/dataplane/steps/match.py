@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 def match(call: Call, snapshot: Snapshot) -> Route:
     """Write ``route`` and ``forward_path``. Raises Rejection I400SG, I400PA, I404NF or I405UM."""
-    route, call.forward_path = snapshot.match(call.block.stage, call.method, call.path)
+    key = (call.block.stage, call.method, call.path)
+    route, call.forward_path = snapshot.seen.get(key) or snapshot.match(*key)
     call.route = route
     return route

@@ -1,10 +1,13 @@
-"""The order of the steps. match is not among them: it finds the route that carries them. respond answers what they let pass."""
+"""The order of the steps.
+
+Not among them: match, which finds the route that carries them, guard, which http1.py asks first about what is not ordinary,
+and respond, which answers what they let pass.
+"""
 
 from gateway.dataplane.pipeline import Compile
-from gateway.dataplane.steps import authenticate, authorize, forward, guard, limit, quota, replay
+from gateway.dataplane.steps import authenticate, authorize, forward, limit, quota, replay
 
 STEPS: tuple[Compile, ...] = (
-    guard.compile,
     authenticate.compile,
     replay.compile,
     authorize.compile,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gateway.dataplane.directory import GrantEntry
     from gateway.dataplane.pipeline import Step
     from gateway.dataplane.plane import Plane
+    from gateway.dataplane.rate_bucket import RateBucket
     from gateway.dataplane.snapshot import Route
 
 RETRY_AFTER_BUSY_S = 1
@@ -70,15 +71,29 @@ def _taken(call: Call, grant: GrantEntry, bucket: QuotaBucket) -> None:
     call.response_headers = _headers(grant, bucket, call.received_at)
 
 
-def _headers(grant: GrantEntry, bucket: QuotaBucket, now: float) -> list[tuple[bytes, bytes]]:
+def _headers(grant: GrantEntry, bucket: QuotaBucket, now: float) -> bytes:
+    """The header lines RateLimit and RateLimit-Policy of the grant's rates and its quota: one template, filled once a call."""
     rates = grant.buckets
     if grant.policy_for is not bucket:
-        grant.policy = b", ".join([*(rate.policy for rate in rates), bucket.policy])
+        grant.policy = _template(rates, bucket)
         grant.policy_for = bucket
-    state = bucket.state(now)
-    if rates:
-        state = b", ".join([*[rate.state() for rate in rates], state])
-    return [(b"RateLimit-Policy", grant.policy), (b"RateLimit", state)]
+    left, seconds = bucket.units - bucket.used + bucket.free, int(bucket.ends_at - now)
+    if left < 0:
+        left = 0
+    if not rates:
+        return grant.policy % (left, seconds)
+    if len(rates) == 1:
+        rate = rates[0]
+        return grant.policy % (rate.left + rate.free, left, seconds)
+    return grant.policy % (*[rate.left + rate.free for rate in rates], left, seconds)
+
+
+def _template(rates: tuple[RateBucket, ...], bucket: QuotaBucket) -> bytes:
+    """The two header lines, with a place for what is left of each rate, and for what is left and the seconds of the quota."""
+    policy = b", ".join([*(rate.policy for rate in rates), bucket.policy])
+    states = [b'"%b";r=%%d;t=%d' % (rate.name.encode(), rate.period_s) for rate in rates]
+    state = b", ".join([*states, b'"quota";r=%d;t=%d'])
+    return b"RateLimit-Policy: " + policy + b"\r\nRateLimit: " + state + b"\r\n"
 
 
 def _refusal(call: Call, grant: GrantEntry, handle: QuotaHandle, bucket: QuotaBucket) -> Rejection:

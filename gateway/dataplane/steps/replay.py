@@ -35,7 +35,12 @@ def compile(route: Route, plane: Plane) -> Step | None:
     """None for an anonymous Api."""
     if route.auth == "anonymous":
         return None
-    return _Replay(is_required=route.policies.nonce_required, plane=plane)
+    signed = _Replay(is_required=route.policies.nonce_required, plane=plane).__call__
+
+    def replay(call: Call) -> Coroutine[Any, Any, None] | None:
+        return signed(call) if call.block.signed else None
+
+    return replay
 
 
 class _Replay:

@@ -7,6 +7,7 @@ answer. Refusals before authentication, and anonymous calls, are counted in metr
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from gateway.core.http_body import CHUNKED_END, chunk_frame
@@ -30,31 +31,36 @@ BODILESS_STATUSES = frozenset((204, 304))
 class Respond:
     """Answers calls of one worker."""
 
-    __slots__ = ("_commit", "_plane", "_settle")
+    __slots__ = ("_commit", "_count", "_plane", "_settle")
 
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
         self._commit = plane.journal.commit
         self._settle = plane.leases.settle
+        self._count = plane.metrics.finished
 
     # -- answers of upstreams ---------------------------------------------------------------------------------------
 
     def whole(self, call: Call, head: ResponseHead, body: bytes) -> None:
-        """Answer with an upstream's answer that is complete: one event, one write."""
+        """Answer with an upstream's answer that is complete: one event, one write. This runs once a call."""
         status = head.status
-        if status == 204:
+        lines = head.framed
+        if head.length is None or status == 204:
             lines = head.forward
-        elif head.length is not None or call.method == "HEAD" or status == 304:
-            lines = head.framed
-        else:
-            lines = b"%bContent-Length: %d\r\n" % (head.forward, len(body))
-        extra = _extra(call) if call.response_headers else b""
-        payload = b"".join((lines, extra, _ID, call.request_id_text, self._ending(call), body))
+            if status != 204 and status != 304 and call.method != "HEAD":
+                lines = b"%bContent-Length: %d\r\n" % (lines, len(body))
+        client = call.client
+        ending = _END if client.is_ordinary and not self._plane.draining else self._ending(call)
+        payload = b"".join((lines, call.response_headers, _ID, call.request_id_text, ending, body))
         call.status = status
         call.response_bytes = len(payload)
-        call.outcome = outcome_of(status)
-        self._plane.metrics.finished(call)
-        self._send(call, payload)
+        call.outcome = "succeeded" if status < 400 else outcome_of(status)
+        self._count(call)
+        if call.entry is None:
+            self._send(call, payload)
+        else:
+            self._settle(call)
+            self._commit(encode_event(call), client.answer, payload, client.unrecorded)
 
     def begin(self, call: Call, head: ResponseHead, *, length: int | None) -> None:
         """Start a streamed answer: its head waits for the "opened" event. ``length``: of the body, None when unknown."""
@@ -68,8 +74,9 @@ class Respond:
         else:
             framing = _CHUNKED
             client.chunks = True
-        extra = _extra(call) if call.response_headers else b""
-        payload = b"".join((head.forward, framing, extra, _ID, call.request_id_text, self._ending(call)))
+        payload = b"".join(
+            (head.forward, framing, call.response_headers, _ID, call.request_id_text, self._ending(call))
+        )
         call.status = head.status
         call.response_bytes = len(payload)
         client.stream_open(len(payload))
@@ -98,14 +105,14 @@ class Respond:
 
     def _end(self, call: Call, outcome: str, write: Callable[[bytes], object], payload: bytes) -> None:
         call.response_bytes = call.client.sent
+        call.upstream_ended = call.upstream_ended or monotonic()
         call.outcome = outcome
-        self._plane.metrics.finished(call)
+        self._count(call)
+        self._settle(call)
         if call.entry is None:
             write(payload)
         else:
             self._plane.journal.closed(call, write, payload, call.client.unrecorded)
-        if call.taken is not None:
-            self._settle(call)
 
     def _ending(self, call: Call) -> bytes:
         client = call.client
@@ -126,10 +133,9 @@ class Respond:
     def abandon(self, call: Call) -> None:
         """The client went away before its answer began: nothing is charged, but a known app's call is an event."""
         self._reject(call, Rejection("I499CC"))
+        self._settle(call)
         if call.entry is not None:
             self._commit(encode_event(call), _nowhere, b"")
-        if call.taken is not None:
-            self._settle(call)
 
     def _reject(self, call: Call, rejection: Rejection) -> None:
         kind = rejection.kind
@@ -138,25 +144,26 @@ class Respond:
         self._plane.metrics.rejected(call, kind.code)
 
     def _send(self, call: Call, payload: bytes) -> None:
-        """Journal the event, if there is one, then answer; and settle what the call holds, in that order."""
+        """Settle what the call holds, journal its event, if there is one, and then answer: in that order."""
         client = call.client
+        self._settle(call)
         if call.entry is None:
             client.answer(payload)
         else:
             self._commit(encode_event(call), client.answer, payload, client.unrecorded)
-        if call.taken is not None:
-            self._settle(call)
-
-
-def _extra(call: Call) -> bytes:
-    return b"".join([b"%b: %b\r\n" % pair for pair in call.response_headers or ()])
 
 
 def refusal(call: Call, rejection: Rejection, *, ending: bytes, public_url: str) -> bytes:
     """The bytes of a refusal. HEAD gets the head alone."""
     lines, body = render(rejection, request_id=call.request_id_text.decode(), help_url=public_url)
     return b"".join(
-        (status_line(rejection.status), _extra(call), lines[:-2], ending, b"" if call.method == "HEAD" else body)
+        (
+            status_line(rejection.status),
+            call.response_headers,
+            lines[:-2],
+            ending,
+            b"" if call.method == "HEAD" else body,
+        )
     )
 
 

@@ -33,6 +33,8 @@ COMPLETE_KEY = "tg:dir:complete"
 """Set while Valkey holds the whole directory; without it, an absent entry proves nothing."""
 ENTRIES_MAX = 20_000
 """Most credentials in one worker's cache; the one that was not used for longest is dropped."""
+LOOK_UP_S_MAX = 0.5
+"""Longest wait for an entry: without it there is nothing that the call could go on with."""
 UNKNOWN_S = 1.0
 UNKNOWN_MAX = 10_000
 """How long, and how many, unknown credentials are remembered as such, so that a flood of them costs Valkey little."""
@@ -188,8 +190,8 @@ class Directory:
         self.misses += 1
         generation = self._generation
         try:
-            value = self._store.send("GET", name)
-            complete = self._store.send("EXISTS", COMPLETE_KEY)
+            value = self._store.send_within(LOOK_UP_S_MAX, "GET", name)
+            complete = self._store.send_within(LOOK_UP_S_MAX, "EXISTS", COMPLETE_KEY)
             source, is_complete = await value, await complete
         except (StoreDown, StoreFault) as fault:
             stale = self._entries.get(name)

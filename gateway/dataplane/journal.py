@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import hashlib
+import logging
 import os
 import struct
 import time
@@ -28,6 +29,8 @@ from marketplace.contracts.segment import CLOSED, EVENT, FRAME, NO_DIGEST, OPENE
 
 if TYPE_CHECKING:
     from gateway.dataplane.call import Call
+
+log = logging.getLogger("tollgate.journal")
 
 SEGMENT_BYTES_MAX = 16 << 20
 """A segment is sealed at this size even before its time: readers hold a whole segment in memory."""
@@ -233,7 +236,10 @@ class Journal:
         self.events += len(group)
         self._events_written += len(group)
         for write, payload, _ in answers:
-            write(payload)
+            try:
+                write(payload)
+            except Exception:  # one connection's trouble is not that of the others in this group
+                log.exception("an answer could not be written")
         if self._size >= SEGMENT_BYTES_MAX:
             self.seal()
 

@@ -189,7 +189,7 @@ class QuotaBucket:
                     return True
                 if now < self.refused_until:
                     return False
-                others = await self._refill()
+                others = await self.leases.refill_joined(self)
                 if self.free > 0:
                     continue
                 if others == PROGRESS:
@@ -209,16 +209,11 @@ class QuotaBucket:
         finally:
             self.waiting -= 1
 
-    async def _refill(self) -> int:
-        """Lease more units, once for all who wait. Returns PROGRESS, or the free units that others hold. Raises StoreDown."""
-        if self.refill is None:
-            self.leases.refill_start(self)
-        refill = self.refill
-        assert refill is not None
-        return await asyncio.shield(refill)
-
     async def lease(self) -> int:
-        """Ask the counter for the next units; see ``_refill``. The caller keeps at most one under way."""
+        """Ask the counter for the next units. Returns PROGRESS, or the free units that others hold. Raises StoreDown.
+
+        ``Leases`` keeps at most one of these under way.
+        """
         now = time.monotonic()
         rate = observed_rate(spent=max(self.filled - self.free, 0), elapsed_s=now - self.asked_at)
         wanted = lease_wanted(rate=rate, waiting=self.waiting)

@@ -100,14 +100,9 @@ class RateBucket:
         """
         self.waiting += 1
         try:
-            if self.refill is None:
-                self.leases.refill_start(self)
-            refill = self.refill
-            assert refill is not None
-            await asyncio.shield(refill)
-            if self.free <= 0 and self.refill is None and time.time() >= self.refused_until:
-                self.leases.refill_start(self)  # joined one that was asked for before this call came
-                await asyncio.shield(self.refill)  # type: ignore[arg-type]
+            await self.leases.refill_joined(self)
+            if self.free <= 0 and time.time() >= self.refused_until:
+                await self.leases.refill_joined(self)  # the first was asked for before this call came
         except StoreDown:
             if self.store_down == "deny":
                 self.leases.denied_without_store += 1

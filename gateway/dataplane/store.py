@@ -16,10 +16,12 @@ from gateway.dataplane.resp import Address, Argument, Connection, StoreDown, Sto
 
 __all__ = ["STORE_DEADLINE_MS", "Script", "Store", "StoreDown", "StoreFault"]
 
-STORE_DEADLINE_MS = 50
+STORE_DEADLINE_MS = 100
 """Longest wait for an answer. An ordinary answer takes 0.1 to 1 ms; later than this, the call goes on without the store."""
 WATCH_S = 0.01
 """How often the oldest waiting command is compared with its deadline."""
+WATCH_LATE_S = 0.005
+"""A look that comes later than this says more about our own event loop than about the store: it judges nothing."""
 BACK_OFF_S_MIN = 0.05
 BACK_OFF_S_MAX = 1.0
 PENDING_MAX = 50_000
@@ -50,6 +52,7 @@ class Store:
         self._keeper: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
         self._watch: asyncio.TimerHandle | None = None
+        self._watch_due = 0.0
         self._closed = False
         self.on_up: list[Callable[[], None]] = []
         self.commands = 0
@@ -106,6 +109,10 @@ class Store:
 
     def send(self, *args: Argument) -> asyncio.Future[Any]:
         """Send one command and return its future: the answer, StoreFault, or StoreDown. Raises StoreDown when the breaker is open."""
+        return self.send_within(self._deadline_s, *args)
+
+    def send_within(self, deadline_s: float, *args: Argument) -> asyncio.Future[Any]:
+        """``send`` for a command that the call cannot go on without: it may take longer."""
         connection = self._connection
         if connection is None or not connection.is_open or self._loop is None:
             raise StoreDown("the store is not connected")
@@ -113,20 +120,25 @@ class Store:
             raise StoreDown("too many commands wait for the store")
         self.commands += 1
         if self._watch is None:
-            self._watch = self._loop.call_later(WATCH_S, self._deadline_watch)
-        return connection.send(args, self._loop.time() + self._deadline_s)
+            self._watch_next(self._loop)
+        return connection.send(args, self._loop.time() + deadline_s)
+
+    def _watch_next(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._watch_due = loop.time() + WATCH_S
+        self._watch = loop.call_later(WATCH_S, self._deadline_watch)
 
     def _deadline_watch(self) -> None:
         self._watch = None
-        connection = self._connection
-        if connection is None or self._loop is None:
+        connection, loop = self._connection, self._loop
+        if connection is None or loop is None or not connection.pending:
             return
-        if connection.pending:
-            if self._loop.time() > connection.pending[0][1]:
-                connection.pending_fail()
-                connection.close()
-                return
-            self._watch = self._loop.call_later(WATCH_S, self._deadline_watch)
+        now = loop.time()
+        overdue_s = now - connection.pending[0][1]
+        if overdue_s > self._deadline_s or (overdue_s > 0 and now - self._watch_due <= WATCH_LATE_S):
+            connection.pending_fail()
+            connection.close()
+            return
+        self._watch_next(loop)
 
     async def call(self, *args: Argument) -> Any:
         """Send one command and return its answer. Raises StoreDown or StoreFault."""

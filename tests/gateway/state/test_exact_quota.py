@@ -1,0 +1,184 @@
+"""The hard quota over real processes: 64 clients, 4 workers, 10,000 units: exactly 10,000 succeed, also when a worker is killed."""
+
+import asyncio
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+import psutil
+import pytest
+import redis
+import uvloop
+
+from config.embedded.valkey import Valkey
+from gateway.dataplane.lease_scripts import GENERATION_KEY
+from gateway.dataplane.snapshot import snapshot_checksum
+from marketplace.contracts.definition import ApiDefinition, ApiPolicies, OperationDefinition, UpstreamDefinition
+from marketplace.contracts.limits import Limits, QuotaLimit
+from tests import harness, servers
+from tests.chaos.load import Client, request, upstream_start
+
+LIMIT = 10_000
+CLIENTS, WORKERS = 64, 4
+RUNS = int(os.environ.get("TOLLGATE_QUOTA_RUNS", "20"))
+REFUSED_PAUSE_S = 0.05
+PERSISTENT_S = 1.5
+"""Clients stop when every answer of this long was a refusal; after a kill only when the stranded units had time to return."""
+RECOVERED_S = 10.0
+ROUND_TRIPS_MAX = 0.02
+
+
+@dataclass
+class Run:
+    """What the clients of one run saw."""
+
+    answered: int = 0
+    refused: int = 0
+    odd: list[int] = field(default_factory=list)
+    lost: int = 0
+    last_good_at: float = field(default_factory=time.monotonic)
+    killed_at: float = 0.0
+
+
+def app_code(run: int) -> str:
+    return hashlib.md5(b"run %d" % run, usedforsecurity=False).hexdigest()
+
+
+@contextmanager
+def valkey_own() -> Iterator[tuple[Path, Valkey]]:
+    folder = harness.folder_make()
+    valkey = Valkey(home=folder / "valkey")
+    try:
+        valkey.start()
+        yield folder, valkey
+    finally:
+        valkey.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(valkey: Valkey, upstream_port: int) -> None:
+    """One Api, and an app with a quota of its own for each run."""
+    api = ApiDefinition(
+        api_id=str(UUID(int=1)),
+        api_name="Weather",
+        provider_id=str(UUID(int=2)),
+        deployment_id=str(UUID(int=3)),
+        stage="release",
+        base_path="/weather",
+        upstream=UpstreamDefinition(url=f"http://127.0.0.1:{upstream_port}"),
+        operations=(OperationDefinition(str(UUID(int=4)), "GET", "/now", "now"),),
+        policies=ApiPolicies(),
+    )
+    apis = json.loads(json.dumps([asdict(api)]))
+    client = redis.Redis(unix_socket_path=str(valkey.socket))
+    limits = asdict(Limits(plan_name="Basic", quota=QuotaLimit(units=LIMIT, window="month")))
+    for run in range(RUNS):
+        grant = {
+            "id": str(UUID(int=1000 + run)),
+            "api_id": api.api_id,
+            "stage": "release",
+            "starts_at": 0,
+            "ends_at": None,
+        }
+        entry = {
+            "app_id": str(UUID(int=2000 + run)),
+            "app_name": "Bob's app",
+            "organization_id": str(UUID(int=5)),
+            "organization_name": "Bob Shop",
+            "suspended": False,
+            "credential_id": str(UUID(int=3000 + run)),
+            "kind": "app_code",
+            "secret": "",
+            "expires_at": None,
+            "grants": [{**grant, "limits": limits}],
+        }
+        client.set(f"tg:dir:code:{hashlib.sha256(app_code(run).encode()).hexdigest()}", json.dumps(entry))
+    client.set("tg:dir:complete", "1")
+    client.set(GENERATION_KEY, "first")
+    document = {"version": 1, "checksum": snapshot_checksum(apis), "apis": apis}
+    client.set("tg:snapshot", json.dumps(document))
+    client.set("tg:snapshot:version", 1)
+    client.close()
+
+
+async def clients_run(port: int, run: int, *, kill: psutil.Process | None) -> Run:
+    """All clients call until refusals persist; in the middle of it a random worker may be killed."""
+    seen, call = Run(), request("/weather/now", app_code(run))
+    kill_after = random.Random(run).randint(1_000, LIMIT - 1_000)
+
+    def ask() -> bytes | None:
+        patience_s = RECOVERED_S if seen.killed_at else PERSISTENT_S
+        since = max(seen.last_good_at, seen.killed_at)
+        done = seen.answered == LIMIT and time.monotonic() - since > PERSISTENT_S
+        return None if done or time.monotonic() - since > patience_s else call
+
+    def answered(status: int, request_id: bytes, sent_at: float) -> float:
+        if status == 200:
+            seen.answered += 1
+            seen.last_good_at = time.monotonic()
+            if kill is not None and not seen.killed_at and seen.answered >= kill_after:
+                seen.killed_at = time.monotonic()
+                random.Random(run).choice(kill.children()).send_signal(signal.SIGKILL)
+            return 0.0
+        if status == 403:
+            seen.refused += 1
+        else:
+            seen.odd.append(status)
+        return REFUSED_PAUSE_S
+
+    def lost(sent_at: float, head: bytes) -> None:
+        seen.lost += 1
+
+    await asyncio.gather(*(Client(port, ask=ask, answered=answered, lost=lost).run() for _ in range(CLIENTS)))
+    return seen
+
+
+def round_trips(metrics: str) -> float:
+    lines = [line for line in metrics.splitlines() if line.startswith("tollgate_lease_round_trips_total")]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+
+@pytest.mark.slow
+def test_exactly_the_quota_succeeds_over_four_workers_also_when_one_is_killed() -> None:
+    async def story(folder: Path, valkey: Valkey) -> None:
+        server, upstream_port = await upstream_start()
+        try:
+            await runs(folder, valkey, upstream_port)
+        finally:
+            server.close()
+
+    async def runs(folder: Path, valkey: Valkey, upstream_port: int) -> None:
+        publish(valkey, upstream_port)
+        environment = servers.environment_make(
+            var=folder / "var", database_url="postgresql://nobody@127.0.0.1:9/none", valkey_url=valkey.url()
+        )
+        with servers.gateway(environment, workers=WORKERS) as gateway, servers.shipper(environment):
+            port, master = int(gateway.url.rpartition(":")[2]), psutil.Process(gateway.pid)
+            store = redis.Redis(unix_socket_path=str(valkey.socket), decode_responses=True)
+            for run in range(RUNS):
+                is_killing = run % 2 == 1
+                seen = await clients_run(port, run, kill=master if is_killing else None)
+                (key,) = store.scan_iter(match=f"tg:q:{{{UUID(int=1000 + run).hex}}}:*")
+                used = int(store.hget(key, "u") or 0)
+                print(
+                    f"run {run}: {seen.answered} answered, {seen.refused} refused, {seen.lost} lost, {len(seen.odd)} busy, {used} used"
+                )
+                assert set(seen.odd) <= {503}, (
+                    f"run {run}: answers other than 200, 403 and a busy store: {set(seen.odd)}"
+                )
+                assert used == LIMIT
+                assert LIMIT - seen.lost <= seen.answered <= LIMIT
+                assert seen.lost == 0 or is_killing
+            store.close()
+
+    with valkey_own() as (folder, valkey):
+        uvloop.run(story(folder, valkey))

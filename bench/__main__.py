@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 import tempfile
 import time
@@ -119,12 +118,11 @@ def main() -> int:
         print("The bench needs wrk (Debian package wrk).", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="tollgate-bench-") as folder, Machine(Path(folder)) as machine:
-        with contextlib.suppress(KeyboardInterrupt):
-            bench = Bench(machine, options)
-            print(f"{CONNECTIONS} connections, {options.seconds} s a load, {options.rounds} rounds")
-            bench.rounds_run()
-            bench.half_load()
-            bench.memory(options.memory_minutes)
+        bench = Bench(machine, options)
+        print(f"{CONNECTIONS} connections, {options.seconds} s a load, {options.rounds} rounds")
+        bench.rounds_run()
+        bench.half_load()
+        bench.memory(options.memory_minutes)
     print()
     print(table(bench.results, DOES))
     save(bench.results, options.json)

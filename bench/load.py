@@ -39,8 +39,8 @@ def _microseconds(text: str) -> float:
 def report_parse(text: str) -> Load:
     """Read wrk's report (with --latency). Raises LoadFailed."""
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
-    p50 = re.search(r"^\s+50%\s+(\S+)", text, re.M)
-    p99 = re.search(r"^\s+99%\s+(\S+)", text, re.M)
+    p50 = re.search(r"^\s+50%\s+(\S+)", text, re.MULTILINE)
+    p99 = re.search(r"^\s+99%\s+(\S+)", text, re.MULTILINE)
     if not (rate and p50 and p99):
         raise LoadFailed(f"wrk printed no report: {text[:300]}")
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)

@@ -120,7 +120,8 @@ def install(packages):
     pip = pip_command()
     if not os.path.exists(PYTHON):
         environment_make(pip)
-    progress, faults = Progress(len(packages)), []
+    progress = Progress(len(packages))
+    faults: list[str] = []
     command = pip or [PYTHON, "-m", "pip"]
     shares = [packages[number::INSTALLERS] for number in range(INSTALLERS)]
     threads = [threading.Thread(target=install_share, args=(command, share, progress, faults)) for share in shares]

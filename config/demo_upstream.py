@@ -10,6 +10,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from http.client import responses
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -254,7 +255,7 @@ class Connection(asyncio.Protocol):
             waiting = WAITING.get(parts[1]) if len(parts) > 1 else None
             if waiting is not None:
                 self._task = asyncio.ensure_future(waiting(request, self))
-                self._task.add_done_callback(lambda _task, request=request: self._waited(request))
+                self._task.add_done_callback(partial(self._waited, request))
                 return
             self._answer(request, parts)
         if self._transport is not None and not self.is_lost:
@@ -267,7 +268,7 @@ class Connection(asyncio.Protocol):
         if not request.keep_alive:
             self.close()
 
-    def _waited(self, request: Request) -> None:
+    def _waited(self, request: Request, _task: asyncio.Future[None]) -> None:
         self._task = None
         if not request.keep_alive:
             self.close()

@@ -7,10 +7,10 @@ import base64
 import json
 import os
 import secrets
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from environs import Env, EnvValidationError, ValidationError, validate
@@ -241,7 +241,7 @@ def _seal(env: Env) -> None:
         env.seal()
     except EnvValidationError as fault:
         lines = []
-        for name, messages in sorted(dict(fault.error_messages).items()):
+        for name, messages in sorted(dict(cast("Mapping[str, list[str]]", fault.error_messages)).items()):
             said = " ".join(dict.fromkeys(str(message) for message in messages))
             lines.append(f"  {name}: {said} Example: {name}={_BY_NAME[name].example}")
         message = "\n".join([f"The environment has {len(lines)} fault(s):", *lines])

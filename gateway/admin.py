@@ -14,10 +14,13 @@ class SnapshotBuildAdmin(admin.ModelAdmin):
     date_hierarchy = "at"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
+        """Builds are made by publishing."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """A build is a fact."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """A build is a fact."""
         return False

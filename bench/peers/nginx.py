@@ -110,7 +110,8 @@ def lua_start(machine: Machine, upstream: int) -> int:
 def authorizer_start(machine: Machine) -> int:
     """The external authorizer: the same Lua checks, answering 200 or a refusal, on the load core."""
     http = LUA_HTTP.format(code=APP_CODE)
-    server = f"access_log {machine.folder}/authorizer.json usage buffer=64k flush=1s; location / {{ {LUA_CHECK} content_by_lua_block {{ ngx.exit(200) }} }}"
+    log = f"access_log {machine.folder}/authorizer.json usage buffer=64k flush=1s;"
+    server = f"{log} location / {{ {LUA_CHECK} content_by_lua_block {{ ngx.exit(200) }} }}"
     return _start(machine, name="authorizer", upstream=1, http=http, server=server, lua=True, core=LOAD_CORE)
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from typing import cast
 from uuid import UUID
 
 from django.utils import timezone
@@ -56,7 +55,7 @@ def directory_sweep() -> int:
         for pattern in DIRECTORY_PATTERNS:
             for keys in _keys_batched(store, pattern):
                 dead = set(keys) - live_keys_filter(keys, now=timezone.now())
-                gone += cast(int, store.delete(*dead)) if dead else 0
+                gone += store.delete(*dead) if dead else 0
     return gone
 
 

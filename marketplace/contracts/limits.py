@@ -20,6 +20,7 @@ class RateLimit:
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Self:
+        """Load what ``dataclasses.asdict`` made. Raises TypeError on unknown fields."""
         return cls(**value)
 
 
@@ -43,6 +44,7 @@ class QuotaLimit:
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Self:
+        """Load what ``dataclasses.asdict`` made. Raises TypeError on unknown fields."""
         return cls(**{**value, "charged": tuple(value.get("charged", CHARGED_OUTCOMES_DEFAULT))})
 
 

@@ -1,8 +1,9 @@
-"""The byte form of usage events and of journal segment files; pure. Written by gateway.dataplane.journal, read by the shipper,
-by recovery and by the drill-down from an invoice line to its calls. What a tally is: marketplace.contracts.tally.
+"""The byte form of usage events and of journal segment files; pure. Written by gateway.dataplane.journal, read by the
+shipper, by recovery and by the drill-down from an invoice line to its calls. What a tally is: marketplace.contracts.tally.
 
 A segment is a magic, one header frame, frames of records, and, once sealed, one seal frame that carries the SHA-256 of all
-bytes before it. A frame is its payload's length (2 bytes), the CRC-32 of the payload (4 bytes), and the payload, whose first byte is its kind.
+bytes before it. A frame is its payload's length (2 bytes), the CRC-32 of the payload (4 bytes), and the payload, whose
+first byte is its kind.
 A record is EVENT (a finished call), OPENED (an answer that began to stream) or CLOSED (the end of such an answer; it
 carries the whole event). OPENED is written again at the head of each later segment while the answer still streams, so the
 newest segment of a worker alone tells which answers were open when it died.

@@ -15,9 +15,9 @@ from hashlib import sha256
 from hmac import compare_digest
 
 APP_KEY_PREFIX = "tgk_"
-APP_SECRET_PREFIX = "tgs_"
-PERSON_TOKEN_PREFIX = "tgp_"
-ORGANIZATION_TOKEN_PREFIX = "tgo_"
+APP_SECRET_PREFIX = "tgs_"  # noqa: S105  (a public prefix, not a secret)
+PERSON_TOKEN_PREFIX = "tgp_"  # noqa: S105  (a public prefix, not a secret)
+ORGANIZATION_TOKEN_PREFIX = "tgo_"  # noqa: S105  (a public prefix, not a secret)
 
 APP_KEY_ENTROPY_BYTES = 13
 SECRET_ENTROPY_BYTES = 32

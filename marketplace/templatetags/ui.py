@@ -55,7 +55,7 @@ def field(bound: BoundField, label: str = "", *, prefix: str = "", css: str = ""
         kind = "checkbox"
     elif isinstance(widget, RadioSelect | CheckboxSelectMultiple):
         kind = "group"
-    attributes = {"class": "mono"} if css == "mono" else {}
+    attributes: dict[str, str | bool] = {"class": "mono"} if css == "mono" else {}
     context = {"field": bound, "kind": kind, "label": label or bound.label, "prefix": prefix, "css": css}
     return render_to_string("components/field.html", {**context, "input": bound.as_widget(attrs=attributes)})
 
@@ -140,4 +140,5 @@ def pager(context: Mapping[str, Any], page: Any) -> dict[str, Any]:
 @register.simple_tag(takes_context=True)
 def slots(context: template.Context, name: str) -> SafeString:
     """Everything that the installed apps have registered for this place of the page, in order."""
-    return slot_render(name, context.flatten())
+    page = {str(key): value for key, value in context.flatten().items()}
+    return slot_render(name, page)

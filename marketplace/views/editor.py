@@ -183,7 +183,7 @@ def api_deploy(request: HttpRequest, api_id: str) -> HttpResponse:
     api = _open(request, api_id, manage=True)
     form = DeployForm(request.POST)
     if not form.is_valid():
-        messages.error(request, " ".join(text for texts in form.errors.values() for text in texts))
+        messages.error(request, " ".join(str(text) for texts in form.errors.values() for text in texts))
     else:
         deployment = service_try(request, deployment_publish, api=api, person=request.user, **form.cleaned_data)
         if deployment is not None:

@@ -139,6 +139,15 @@
     if (summary) summary.focus();
   }
 
+  // -- a table that is wider than its place can be scrolled by keyboard too
+  function reachTables() {
+    $$(".table-wrap").forEach((wrap) => {
+      if (wrap.scrollWidth > wrap.clientWidth + 1) wrap.tabIndex = 0; else wrap.removeAttribute("tabindex");
+    });
+  }
+  window.addEventListener("resize", reachTables);
+  document.addEventListener("portal:swapped", reachTables);
+
   // -- htmx: errors become toasts, swapped regions say so, focus goes to the region's heading when it asks for it
   document.addEventListener("htmx:load", (event) => {
     const region = event.detail.elt;
@@ -162,5 +171,5 @@
     if (form) unlock(form);
   });
 
-  document.addEventListener("DOMContentLoaded", () => { armToasts(document); focusErrors(); });
+  document.addEventListener("DOMContentLoaded", () => { armToasts(document); focusErrors(); reachTables(); });
 })();

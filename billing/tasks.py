@@ -11,6 +11,7 @@ from django.utils import timezone
 from billing.core.periods import month_shift
 from billing.selectors.earnings import providers_due
 from billing.services import closing, dispatch, ledger, statements, usage
+from billing.services.closing_jobs import closing_run
 from billing.services.locks import work_lock
 
 REBUILD_OVERLAP = timedelta(minutes=20)
@@ -82,7 +83,7 @@ def ledger_audit() -> None:
 def period_close(job: str, options: dict[str, str]) -> None:
     """Close periods on demand and leave the report for whoever waits for it (management command period_close)."""
     try:
-        report: dict[str, Any] = {"closed": closing.report_dict(closing.period_close(**close_options(options)))}
+        report: dict[str, Any] = {"closed": closing.report_dict(closing_run(job_id=job, **close_options(options)))}
     except Exception as problem:
         cache.set(report_key(job), {"fault": str(problem)}, REPORT_KEPT_S)
         raise

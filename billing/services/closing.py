@@ -5,7 +5,7 @@ schedule repeats. Closing drafts; it neither moves a subscription to its next pe
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -25,6 +25,9 @@ DRAFT_GRACE = timedelta(hours=2)
 """How long after a period's end its draft waits for the last journal segments."""
 
 DRAFTS_PER_RUN_MAX = 5_000
+
+Progress = Callable[[int, int], bool]
+"""Told how many drafts are done and how many there are; returns whether to go on."""
 
 logger = logging.getLogger(__name__)
 
@@ -74,12 +77,17 @@ def invoices_draft_due(*, now: datetime) -> list[Closed]:
 
 
 def period_close(
-    *, now: datetime, month: date | None = None, subscription_id: UUID | None = None, until: datetime | None = None
+    *,
+    now: datetime,
+    month: date | None = None,
+    subscription_id: UUID | None = None,
+    until: datetime | None = None,
+    on_progress: Progress | None = None,
 ) -> list[Closed]:
     """Close periods on demand, running ones too: those that begin in a local ``month``; or those ended by ``until``.
 
     With ``subscription_id`` only its own; with nothing else, its current one. Drafts are computed anew. Later calls of a
-    period that was closed and issued early go on the next invoice.
+    period that was closed and issued early go on the next invoice. ``on_progress`` hears of every draft and may stop it.
     """
     periods = BillingPeriod.objects.filter(subscription__is_parked=False)
     if subscription_id is not None:
@@ -92,7 +100,7 @@ def period_close(
         periods = periods.filter(starts_at=current)
     else:
         periods = periods.filter(ends_at__lte=until or now)
-    return _close(periods, now)
+    return _close(periods, now, on_progress)
 
 
 def report_dict(closed: Iterable[Closed]) -> list[dict[str, Any]]:
@@ -106,12 +114,17 @@ def _begins_in(period: BillingPeriod, month: date) -> bool:
     return day_start(first, zone) <= period.starts_at < day_start(month_shift(first, 1), zone)
 
 
-def _close(periods: QuerySet[BillingPeriod], now: datetime) -> list[Closed]:
+def _close(periods: QuerySet[BillingPeriod], now: datetime, on_progress: Progress | None = None) -> list[Closed]:
     rows = periods.order_by("ends_at").values_list(
         "subscription__organization_id", "subscription__plan__currency", "starts_at", "ends_at"
     )
     groups = dict.fromkeys(_Group(*row) for row in rows.distinct()[:DRAFTS_PER_RUN_MAX])
-    return [_draft(group, now) for group in groups]
+    closed: list[Closed] = []
+    for group in groups:
+        if on_progress is not None and not on_progress(len(closed), len(groups)):
+            break
+        closed.append(_draft(group, now))
+    return closed
 
 
 def _late_close(now: datetime) -> list[Closed]:

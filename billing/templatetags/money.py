@@ -141,3 +141,15 @@ def units_bar(units: int, top: int) -> SafeString:
 def price_in_words(price: Price, spec: PriceSpec) -> list[str]:
     """A stored price as short sentences."""
     return words.price_sentences(price, spec)
+
+
+@register.simple_tag
+def money_abs(minor: int, currency: str) -> SafeString:
+    """An amount without its sign: the column says whether it is debit or credit."""
+    return money(abs(minor), currency)
+
+
+@register.filter
+def booking_kind(kind: str) -> str:
+    """What a ledger transaction was booked for."""
+    return words.booking_words(kind)

@@ -47,10 +47,45 @@ _PROVIDER = (
     ),
 )
 
+_BOOKS = _("Books")
+
+_FINANCE = (
+    NavItem(area="finance", label=_("Home"), url_name="billing:finance_home", icon="house", order=10),
+    NavItem(area="finance", label=_("Review queue"), url_name="billing:finance_queue", icon="eye", order=20),
+    NavItem(
+        area="finance",
+        label=_("Invoices"),
+        url_name="billing:finance_invoices",
+        icon="receipt",
+        order=30,
+        match=("billing:finance_invoice",),
+    ),
+    NavItem(area="finance", label=_("Receivables"), url_name="billing:finance_receivables", icon="clock", order=40),
+    NavItem(area="finance", label=_("Close a period"), url_name="billing:finance_closing", icon="history", order=50),
+    NavItem(
+        area="finance",
+        label=_("Ledger"),
+        url_name="billing:finance_ledger",
+        icon="book-open",
+        order=60,
+        group=_BOOKS,
+        match=("billing:finance_ledger",),
+    ),
+    NavItem(
+        area="finance",
+        label=_("Statements"),
+        url_name="billing:finance_statements",
+        icon="wallet",
+        order=70,
+        group=_BOOKS,
+        match=("billing:finance_statement",),
+    ),
+)
+
 
 def slots_fill() -> None:
     """Register everything. Safe to repeat."""
-    navigation_register(*_CONSUMER, *_PROVIDER)
+    navigation_register(*_CONSUMER, *_PROVIDER, *_FINANCE)
     slot_register("listing.pricing", template="billing/slots/pricing.html", context=listing.pricing_context)
     slot_register("listing.actions", template="billing/slots/listing_actions.html", context=listing.actions_context)
     slot_register("catalog.card", template="billing/slots/card.html", context=listing.card_context)

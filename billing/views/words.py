@@ -284,3 +284,16 @@ def overdue_words() -> str:
 def partly_words() -> str:
     """The status of a debt that is paid in part."""
     return _("Partly paid")
+
+
+def booking_words(kind: str) -> str:
+    """What a ledger transaction was booked for."""
+    texts = {
+        "invoice_issued": _("Invoice issued"),
+        "invoice_voided": _("Invoice declared void"),
+        "invoice_written_off": _("Invoice written off"),
+        "invoice_reinstated": _("Write-off taken back"),
+        "payment_received": _("Payment received"),
+        "payout_sent": _("Payout sent"),
+    }
+    return texts.get(kind, kind)

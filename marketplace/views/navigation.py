@@ -105,7 +105,7 @@ navigation_register(
     NavItem("consumer", _("Access tokens"), "pages:token_list", "lock", 85, _("Organization"), match=("pages:token_",)),
     NavItem("consumer", _("Settings"), "pages:organization_settings", "settings", 90, _("Organization")),
     NavItem("provider", _("Home"), "pages:provider_home", "house", 10),
-    NavItem("provider", _("APIs"), "pages:api_list", "boxes", 20, match=("pages:api_",)),
+    NavItem("provider", _("APIs"), "pages:api_list", "boxes", 20, match=("pages:api_", "billing:plan_")),
     NavItem("provider", _("Usage"), "pages:provider_usage", "chart-no-axes-column", 30),
     NavItem("account", _("Profile"), "pages:profile", "user", 10),
     NavItem("account", _("Sign-in and security"), "mfa_index", "shield-check", 20, match=("mfa_",)),

@@ -22,6 +22,8 @@ WATCH_S = 0.01
 """How often the oldest waiting command is compared with its deadline."""
 WATCH_LATE_S = 0.005
 """A look that comes later than this says more about our own event loop than about the store: it judges nothing."""
+OVERDUE_S_MAX = 1.0
+"""An answer this late is given up, whatever our own event loop does."""
 BACK_OFF_S_MIN = 0.05
 BACK_OFF_S_MAX = 1.0
 PENDING_MAX = 50_000
@@ -134,7 +136,7 @@ class Store:
             return
         now = loop.time()
         overdue_s = now - connection.pending[0][1]
-        if overdue_s > self._deadline_s or (overdue_s > 0 and now - self._watch_due <= WATCH_LATE_S):
+        if overdue_s > OVERDUE_S_MAX or (overdue_s > 0 and now - self._watch_due <= WATCH_LATE_S):
             connection.pending_fail()
             connection.close()
             return

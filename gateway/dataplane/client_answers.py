@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tollgate.gateway")
 
-IDLE, HOLDING, BUSY, LINGERING, CLOSED = range(5)
+IDLE, HOLDING, BUSY, WAITING, LINGERING, CLOSED = range(6)
+"""What a connection is at: nothing; a form being held; a call; an answer is out and the next request is here already; the end
+of its last answer; gone."""
 
 LINGER_S = 2.0
 """How long a client that still sends may go on after its answer, so that it reads the answer and not a reset."""
@@ -155,6 +157,9 @@ class ClientAnswers(asyncio.Protocol):
             call.exchange.resume_reading()
         if self.state == BUSY:
             self.deadline = NEVER
+        elif self.state == WAITING:
+            self.deadline = monotonic() + self.idle_s
+            asyncio.get_running_loop().call_soon(self.next)
 
     def pause_reading(self) -> None:
         """Stop reading the client: its upstream takes no more, or too much was read ahead."""
@@ -190,7 +195,16 @@ class ClientAnswers(asyncio.Protocol):
         self.reader = None
         self.state = IDLE
         self.deadline = monotonic() + self.idle_s
-        if self.buffer or self.reading_paused:
+        if self.buffer or self.reading_paused or self.writing_paused:
+            self._next_when_read()
+
+    def _next_when_read(self) -> None:
+        """More requests wait. A client that does not read its answers gets no further ones made."""
+        self.state = WAITING
+        if self.writing_paused:
+            self.pause_reading()
+            self.deadline = monotonic() + WRITE_STALL_S
+        else:
             asyncio.get_running_loop().call_soon(self.next)
 
     def next(self) -> None:

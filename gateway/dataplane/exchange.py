@@ -11,12 +11,13 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gateway.core.http_body import BodyInvalid, BodyReader, ChunkedReader, CloseReader, LengthReader
-from gateway.core.http_head import HEADER_BYTES_MAX, ResponseInvalid
+from gateway.core.http_head import HEADER_BYTES_MAX
+from gateway.core.http_response_head import ResponseInvalid
 from gateway.core.rejections import Rejection
 from gateway.dataplane.steps.respond import BODILESS_STATUSES
 
 if TYPE_CHECKING:
-    from gateway.core.http_head import ResponseHead
+    from gateway.core.http_response_head import ResponseHead
     from gateway.dataplane.call import Call
     from gateway.dataplane.upstream import Pool
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from gateway.core.http_head import REQUEST_LINE, REQUEST_LINE_BYTES_MAX, partial_check, request_line_parse
 from gateway.core.rejections import Rejection
 from gateway.dataplane.call import Call
-from gateway.dataplane.client_answers import _CLOSE, BUSY, IDLE, LINGER_BYTES_MAX, LINGERING, NEVER, log
-from gateway.dataplane.client_bodies import ClientBodies
+from gateway.dataplane.client_answers import _CLOSE, BUSY, IDLE, LINGER_BYTES_MAX, LINGERING, NEVER, WAITING, log
+from gateway.dataplane.client_bodies import AHEAD_BYTES_MAX, ClientBodies
 from gateway.dataplane.pipeline import run_rest
 from gateway.dataplane.steps.match import match
 from gateway.dataplane.steps.respond import refusal
@@ -50,10 +50,9 @@ class ClientConnection(ClientBodies):
             self.read_ahead(data)
 
     def eof_received(self) -> bool:
-        """The client will send no more. A call whose request is complete is still answered."""
+        """The client will send no more. Calls whose requests are complete are still answered."""
         if self.state == IDLE or self.state == LINGERING:
             return False
-        self.closing = True
         self.is_ordinary = False
         self.peer_done = True
         if self.owes_body:
@@ -62,10 +61,16 @@ class ClientConnection(ClientBodies):
 
     def next(self) -> None:
         """Turn to the next request, if it is here already."""
-        self.resume_reading()
-        if self.state == IDLE and self.buffer:
+        if self.state != WAITING or self.writing_paused:
+            return
+        self.state = IDLE
+        if self.buffer:
             data, self.buffer = self.buffer, b""
             self._head_received(data)
+        if len(self.buffer) <= AHEAD_BYTES_MAX:
+            self.resume_reading()
+        if self.peer_done and self.state == IDLE:
+            self.transport.close()
 
     def overdue(self) -> None:
         """The client took too long: to begin (it is closed), or to go on (408)."""
@@ -101,7 +106,7 @@ class ClientConnection(ClientBodies):
                 call.query = query or b""
                 call.target = data[line.start(2) : line_end - 11]
                 self.closing = block.close
-                self.is_ordinary = block.is_ordinary
+                self.is_ordinary = block.is_ordinary and not self.peer_done
                 self._call_open(call, block)
         except Rejection as rejection:
             self._malformed(rejection)

@@ -16,7 +16,7 @@ from gateway.core.rejections import Rejection
 from gateway.dataplane.exchange import SAFE_TO_REPEAT, Exchange
 
 if TYPE_CHECKING:
-    from gateway.core.http_head import ResponseParser
+    from gateway.core.http_response_head import ResponseParser
     from gateway.dataplane.call import Call
     from gateway.dataplane.settings import Settings
     from gateway.dataplane.steps.respond import Respond

@@ -18,7 +18,8 @@ from uuid import uuid4
 
 import uvloop
 
-from gateway.core.http_head import RequestParser, ResponseParser
+from gateway.core.http_head import RequestParser
+from gateway.core.http_response_head import ResponseParser
 from gateway.dataplane import listener
 from gateway.dataplane.auth_watch import watch_of
 from gateway.dataplane.client_answers import BUSY, HOLDING, IDLE, ClientAnswers

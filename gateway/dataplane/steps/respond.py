@@ -16,7 +16,7 @@ from gateway.dataplane.journal import encode_event
 from gateway.dataplane.usage import outcome_of
 
 if TYPE_CHECKING:
-    from gateway.core.http_head import ResponseHead
+    from gateway.core.http_response_head import ResponseHead
     from gateway.dataplane.call import Call
     from gateway.dataplane.plane import Plane
 
@@ -116,7 +116,8 @@ class Respond:
 
     def _ending(self, call: Call) -> bytes:
         client = call.client
-        if client.closing or (client.reader is not None and client.owes_body) or self._plane.draining:
+        is_last = client.peer_done and not client.buffer
+        if client.closing or is_last or client.owes_body or self._plane.draining:
             client.closing = True
             return _CLOSE
         return _KEEP if client.is_old else _END

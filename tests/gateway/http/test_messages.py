@@ -270,3 +270,10 @@ def test_an_answer_of_the_longest_allowed_head_passes(stand: Stand) -> None:
         b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * (HEADER_BYTES_MAX - 200) + b"\r\nContent-Length: 0\r\n\r\n"
     )
     assert status_of(stand.send(request(b"GET /open/x"))) == 200
+
+
+def test_pipelined_requests_before_a_half_close_are_all_answered(stand: Stand) -> None:
+    with stand.connect() as client:
+        client.sendall(request(b"GET /open/x", close=False) * 3)
+        client.shutdown(socket.SHUT_WR)
+        assert read_all(client).count(b"HTTP/1.1 200 OK") == 3

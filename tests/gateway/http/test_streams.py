@@ -160,3 +160,25 @@ def settle(read: object) -> int:
         if fresh != value:
             value, since = fresh, time.monotonic()
     return int(value)
+
+
+def test_a_client_that_pipelines_and_never_reads_is_held_back(stand: Stand) -> None:
+    before = worker_memory(stand)
+    requests = b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n" * 1_000
+    sent, quiet_since = 0, time.monotonic()
+    with stand.connect() as client:
+        client.setblocking(False)
+        while time.monotonic() - quiet_since < 0.5 and sent < SIZE:
+            try:
+                sent += client.send(requests[sent % len(requests) :])
+                quiet_since = time.monotonic()
+            except BlockingIOError:
+                time.sleep(0.01)
+        assert sent < SIZE // 2  # what the kernel keeps on both sides, no more
+        assert worker_memory(stand) - before < MEMORY_GROWTH_MAX
+        client.settimeout(20)
+        client.shutdown(socket.SHUT_WR)
+        answered = 0
+        while piece := client.recv(MIB):
+            answered += piece.count(b"HTTP/1.1 404")
+    assert answered > 0

@@ -44,7 +44,12 @@ def problems_of(page: Any, problems: list[str]) -> None:
 
     page.on("console", said)
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("requestfailed", lambda request: problems.append(f"{request.url}: {request.failure}"))
+
+    def failed(request: Any) -> None:
+        if request.failure != "net::ERR_ABORTED":  # a refresh that was under way when the test went on to the next page
+            problems.append(f"{request.url}: {request.failure}")
+
+    page.on("requestfailed", failed)
 
 
 def axe_load(page: Any) -> None:

@@ -261,7 +261,7 @@ class RequestLine:
         self.authority: bytes | None = None
 
 
-def requestline_parse(line: bytes) -> RequestLine:
+def request_line_parse(line: bytes) -> RequestLine:
     """Parse any request line (without CRLF). Raises Rejection I400RU, I413UL, I501UM, I405UM or I505HV."""
     if len(line) > REQUEST_LINE_BYTES_MAX:
         raise Rejection("I413UL", f"more than {REQUEST_LINE_BYTES_MAX} octets")

@@ -128,13 +128,14 @@ class Master:
         return "404 Not Found", b"there are /metrics, /livez and /readyz\n"
 
     def _metrics(self, reports: list[exposition.Report], ready: int) -> str:
+        shipper = exposition.shipper_rows(exposition.report_read(self.settings.var_dir / "gateway" / "shipper.json"))
         lag_s = exposition.journal_lag_s(self.settings.journal_dir, time.time())
         own: list[tuple[tuple[str, exposition.Labels], float]] = [
             (("tollgate_workers_ready", ()), ready),
             (("tollgate_worker_restarts_total", ()), self.restarts),
             (("tollgate_journal_unsealed_seconds", ()), lag_s),
         ]
-        return exposition.text([*self.totals.add(reports).items(), *exposition.gauges(reports), *own])
+        return exposition.text([*self.totals.add(reports).items(), *exposition.gauges(reports), *shipper, *own])
 
 
 def main() -> int:

@@ -39,6 +39,15 @@ _HELP = {
     "tollgate_journal_failing": "Whether the disk refuses usage events.",
     "tollgate_snapshot_version": "Version of the routes in force.",
     "tollgate_workers_ready": "Workers that accept calls.",
+    "tollgate_quota_denied_without_store_total": "Calls refused because a quota or rate could not be checked.",
+    "tollgate_quota_allowed_without_store_total": "Calls let through although a quota or rate could not be checked.",
+    "tollgate_quota_rebuilding": "Whether the quota counters are being rebuilt after Valkey lost them.",
+    "tollgate_shipper_backlog_files": "Sealed segments that wait for PostgreSQL.",
+    "tollgate_shipper_backlog_bytes": "Their size.",
+    "tollgate_shipper_backlog_oldest_seconds": "Age of the oldest of them.",
+    "tollgate_shipper_corrupt_segments": "Damaged segments set aside for a human.",
+    "tollgate_shipper_database_up": "Whether the shipper is connected to PostgreSQL.",
+    "tollgate_shipper_reported_at_seconds": "When the shipper last said so.",
     "tollgate_journal_unsealed_seconds": "Age of the oldest segment that no shipper has taken.",
 }
 
@@ -92,6 +101,8 @@ def counters(report: Report) -> list[tuple[tuple[str, Labels], float]]:
         "tollgate_store_failures_total": store["failures"],
         "tollgate_directory_misses_total": report["directory"]["misses"],
         "tollgate_lease_round_trips_total": report["leases"]["round_trips"],
+        "tollgate_quota_denied_without_store_total": report["leases"]["denied_without_store"],
+        "tollgate_quota_allowed_without_store_total": report["leases"]["allowed_without_store"],
         "tollgate_upstream_retries_total": sum(row[3] for row in report["upstreams"].values()),
         "tollgate_snapshot_faults_total": report["snapshot_faults"],
         "tollgate_authentication_failures_total": report["authentication"]["failures"],
@@ -111,6 +122,7 @@ def gauges(reports: Iterable[Report]) -> list[tuple[tuple[str, Labels], float]]:
             (("tollgate_open_connections", worker), report["open_connections"]),
             (("tollgate_store_up", worker), int(report["store"]["up"])),
             (("tollgate_journal_failing", worker), int(report["journal"]["failing"])),
+            (("tollgate_quota_rebuilding", worker), int(report["leases"]["rebuilding"])),
             (("tollgate_snapshot_version", worker), report["snapshot_version"]),
             (("tollgate_snapshot_conflicts", worker), report["snapshot_conflicts"]),
             (("tollgate_directory_entries", worker), report["directory"]["entries"]),
@@ -141,6 +153,21 @@ def journal_lag_s(folder: Path, now: float) -> float:
         except OSError:
             continue
     return max(0.0, now - oldest)
+
+
+def shipper_rows(report: Report | None) -> list[tuple[tuple[str, Labels], float]]:
+    """What this node's shipper last said: its backlog, and what it could not do. Nothing before it has said anything."""
+    if report is None:
+        return []
+    names = {
+        "tollgate_shipper_backlog_files": "backlog_files",
+        "tollgate_shipper_backlog_bytes": "backlog_bytes",
+        "tollgate_shipper_backlog_oldest_seconds": "backlog_oldest_s",
+        "tollgate_shipper_corrupt_segments": "corrupt",
+        "tollgate_shipper_database_up": "database_up",
+        "tollgate_shipper_reported_at_seconds": "at",
+    }
+    return [((name, ()), float(report[key])) for name, key in names.items()]
 
 
 def report_read(path: Path) -> Report | None:

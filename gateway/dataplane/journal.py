@@ -39,12 +39,6 @@ OWED_MAX = 10_000
 LOCK_NAME = "lock"
 OPEN_SUFFIX, SEALED_SUFFIX = ".open", ".sealed"
 
-UNRECORDED = (
-    b"HTTP/1.1 503 Service Unavailable\r\nX-Ca-Error-Code: X503BZ\r\n"
-    b"X-Ca-Error-Message: Service Busy: usage cannot be recorded\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n"
-)
-"""What a caller gets instead of an answer whose event the disk refused."""
-
 Write = Callable[[bytes], object]
 Fail = Callable[[], object]
 
@@ -62,7 +56,7 @@ def segment_path(folder: Path, sequence: int, suffix: str) -> Path:
     return folder / f"{sequence:012d}{suffix}"
 
 
-def encode_event(call: Call, plane: object = None) -> bytes:
+def encode_event(call: Call) -> bytes:
     """Return the record of a finished call. Its outcome is known and its leases are settled by now.
 
     The ordinary call, of a known grant on a known route, is packed right here: this runs once a call.
@@ -183,7 +177,7 @@ class Journal:
     def commit(self, record: bytes, write: Write, payload: bytes, fail: Fail | None = None) -> None:
         """Add a record to this turn's group; when it is written, call ``write(payload)``.
 
-        When it cannot be written, ``fail()`` is called; without ``fail``, ``write`` gets the answer UNRECORDED instead.
+        When it cannot be written, ``fail()`` is called instead.
         """
         group = self._group
         if not group:
@@ -226,10 +220,8 @@ class Journal:
             self._owed = owed + self._owed
             self.failures += len(group)
             self.is_failing = True
-            for write, _, fail in answers:
-                if fail is None:
-                    write(UNRECORDED)
-                else:
+            for _, _, fail in answers:
+                if fail is not None:
                     fail()
             return
         self.is_failing = False

@@ -1,6 +1,7 @@
 """A fast in-house load client and an upstream, on asyncio protocols: nothing but what the tests of billing and quotas need."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -155,3 +156,12 @@ async def upstream_start() -> tuple[asyncio.Server, int]:
 def request(path: str, app_code: str) -> bytes:
     """A call with a simple credential on a connection that stays open."""
     return f"GET {path} HTTP/1.1\r\nHost: api.example\r\nAuthorization: APPCODE {app_code}\r\n\r\n".encode()
+
+
+async def _serve(port: int) -> None:
+    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", port, backlog=1024)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(int(sys.argv[1])))

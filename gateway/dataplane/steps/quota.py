@@ -99,8 +99,7 @@ def _template(rates: tuple[RateBucket, ...], bucket: QuotaBucket) -> bytes:
 def _refusal(call: Call, grant: GrantEntry, handle: QuotaHandle, bucket: QuotaBucket) -> Rejection:
     """403 with the plan's name and the moment from which calls work again. Not 429: trying again soon is of no use."""
     call.response_headers = _headers(grant, bucket, call.received_at)
-    plan = f"plan {handle.plan_name}: " if handle.plan_name else ""
-    units = (
-        f"{bucket.units} units a {handle.limit.window}" if handle.limit.window != "period" else f"{bucket.units} units"
-    )
-    return Rejection("B403MQ", f"({plan}{units} used up, resets at {handle.resets_at()})")
+    plan = f"the plan {handle.plan_name}" if handle.plan_name else "the plan"
+    span = "a billing period" if handle.limit.window == "period" else f"a {handle.limit.window}"
+    text = f"{plan} allows {bucket.units} units {span}, and they are used up; it resets at {handle.resets_at()}"
+    return Rejection("B403MQ", text.replace("units a hour", "units an hour"))

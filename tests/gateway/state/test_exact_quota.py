@@ -1,19 +1,13 @@
 """The hard quota over real processes: 64 clients, 4 workers, 10,000 units: exactly 10,000 succeed, also when a worker is killed."""
 
 import asyncio
-import hashlib
-import json
 import os
 import random
-import shutil
 import signal
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from uuid import UUID
 
 import psutil
 import pytest
@@ -21,12 +15,11 @@ import redis
 import uvloop
 
 from config.embedded.valkey import Valkey
-from gateway.dataplane.lease_scripts import GENERATION_KEY
-from gateway.dataplane.snapshot import snapshot_checksum
-from marketplace.contracts.definition import ApiDefinition, ApiPolicies, OperationDefinition, UpstreamDefinition
+from marketplace.contracts.definition import ApiPolicies
 from marketplace.contracts.limits import Limits, QuotaLimit
-from tests import harness, servers
+from tests import servers
 from tests.chaos.load import Client, request, upstream_start
+from tests.gateway.state.seeding import Bob, publish, valkey_own
 
 LIMIT = 10_000
 CLIENTS, WORKERS = 64, 4
@@ -50,70 +43,14 @@ class Run:
     killed_at: float = 0.0
 
 
-def app_code(run: int) -> str:
-    return hashlib.md5(b"run %d" % run, usedforsecurity=False).hexdigest()
-
-
-@contextmanager
-def valkey_own() -> Iterator[tuple[Path, Valkey]]:
-    folder = harness.folder_make()
-    valkey = Valkey(home=folder / "valkey")
-    try:
-        valkey.start()
-        yield folder, valkey
-    finally:
-        valkey.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def publish(valkey: Valkey, upstream_port: int) -> None:
-    """One Api, and an app with a quota of its own for each run."""
-    api = ApiDefinition(
-        api_id=str(UUID(int=1)),
-        api_name="Weather",
-        provider_id=str(UUID(int=2)),
-        deployment_id=str(UUID(int=3)),
-        stage="release",
-        base_path="/weather",
-        upstream=UpstreamDefinition(url=f"http://127.0.0.1:{upstream_port}"),
-        operations=(OperationDefinition(str(UUID(int=4)), "GET", "/now", "now"),),
-        policies=ApiPolicies(),
-    )
-    apis = json.loads(json.dumps([asdict(api)]))
-    client = redis.Redis(unix_socket_path=str(valkey.socket))
-    limits = asdict(Limits(plan_name="Basic", quota=QuotaLimit(units=LIMIT, window="month")))
-    for run in range(RUNS):
-        grant = {
-            "id": str(UUID(int=1000 + run)),
-            "api_id": api.api_id,
-            "stage": "release",
-            "starts_at": 0,
-            "ends_at": None,
-        }
-        entry = {
-            "app_id": str(UUID(int=2000 + run)),
-            "app_name": "Bob's app",
-            "organization_id": str(UUID(int=5)),
-            "organization_name": "Bob Shop",
-            "suspended": False,
-            "credential_id": str(UUID(int=3000 + run)),
-            "kind": "app_code",
-            "secret": "",
-            "expires_at": None,
-            "grants": [{**grant, "limits": limits}],
-        }
-        client.set(f"tg:dir:code:{hashlib.sha256(app_code(run).encode()).hexdigest()}", json.dumps(entry))
-    client.set("tg:dir:complete", "1")
-    client.set(GENERATION_KEY, "first")
-    document = {"version": 1, "checksum": snapshot_checksum(apis), "apis": apis}
-    client.set("tg:snapshot", json.dumps(document))
-    client.set("tg:snapshot:version", 1)
-    client.close()
+def bob_of(run: int) -> Bob:
+    """Each run has an app with a quota of its own."""
+    return Bob(run, Limits(plan_name="Basic", quota=QuotaLimit(units=LIMIT, window="month")), path="weather")
 
 
 async def clients_run(port: int, run: int, *, kill: psutil.Process | None) -> Run:
     """All clients call until refusals persist; in the middle of it a random worker may be killed."""
-    seen, call = Run(), request("/weather/now", app_code(run))
+    seen, call = Run(), request("/weather/now", bob_of(run).code)
     kill_after = random.Random(run).randint(1_000, LIMIT - 1_000)
 
     def ask() -> bytes | None:
@@ -160,7 +97,8 @@ def test_exactly_the_quota_succeeds_over_four_workers_also_when_one_is_killed() 
             server.close()
 
     async def runs(folder: Path, valkey: Valkey, upstream_port: int) -> None:
-        publish(valkey, upstream_port)
+        url = f"http://127.0.0.1:{upstream_port}"
+        publish(valkey, {"weather": ApiPolicies()}, [bob_of(run) for run in range(RUNS)], upstream_url=url)
         environment = servers.environment_make(
             var=folder / "var", database_url="postgresql://nobody@127.0.0.1:9/none", valkey_url=valkey.url()
         )
@@ -170,7 +108,7 @@ def test_exactly_the_quota_succeeds_over_four_workers_also_when_one_is_killed() 
             for run in range(RUNS):
                 is_killing = run % 2 == 1
                 seen = await clients_run(port, run, kill=master if is_killing else None)
-                (key,) = store.scan_iter(match=f"tg:q:{{{UUID(int=1000 + run).hex}}}:*")
+                (key,) = store.scan_iter(match=f"tg:q:{{{bob_of(run).grant_id.hex}}}:*")
                 used = int(store.hget(key, "u") or 0)
                 print(
                     f"run {run}: {seen.answered} answered, {seen.refused} refused, {seen.lost} lost, {len(seen.odd)} busy, {used} used"

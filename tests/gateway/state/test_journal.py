@@ -15,7 +15,7 @@ import pytest
 
 from gateway.dataplane import journal as journal_module
 from gateway.dataplane import recovery
-from gateway.dataplane.journal import OPEN_SUFFIX, SEALED_SUFFIX, UNRECORDED, Journal, encode_event, segment_path
+from gateway.dataplane.journal import OPEN_SUFFIX, SEALED_SUFFIX, Journal, encode_event, segment_path
 from marketplace.contracts.segment import SegmentReader, event_build, sealed_read
 from tests.gateway.state.parts import APP, OPERATION, call_make
 from tests.servers import ROOT
@@ -83,12 +83,12 @@ async def test_when_the_disk_refuses_no_answer_goes_out_and_nothing_half_written
     failed: list[str] = []
     with disk_full(good + 50):
         journal.commit(encode_event(call_make()), written.append, b"two", lambda: failed.append("two"))
-        journal.commit(encode_event(call_make()), written.append, b"three")
+        journal.commit(encode_event(call_make()), written.append, b"three", lambda: failed.append("three"))
         journal.flush()
         assert journal.is_failing and journal.failures == 2 and path.stat().st_size == good
         journal.seal()  # cannot be sealed either, and stays whole
         assert path.exists() and path.stat().st_size == good
-    assert written == [b"one", UNRECORDED] and failed == ["two"]
+    assert written == [b"one"] and failed == ["two", "three"]
     journal.commit(encode_event(call_make()), written.append, b"four", lambda: None)
     journal.flush()
     assert not journal.is_failing and written[-1] == b"four"

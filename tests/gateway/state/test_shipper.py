@@ -5,7 +5,9 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,6 +24,7 @@ from gateway.dataplane.shipper import Shipper
 from marketplace.contracts.limits import QuotaLimit
 from marketplace.contracts.segment import CLOSED, SegmentReader, sealed_read
 from marketplace.models import UsageSegment, UsageTally
+from marketplace.selectors import evidence as selector
 from tests.gateway.state.parts import call_make, generation_set, workers
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -309,3 +312,26 @@ def test_two_shippers_of_one_database_write_each_segment_once(shipper: Shipper) 
         path.write_bytes(content)
         assert not shipper.ship(second, path)
     assert tallied() == 3
+
+
+def test_the_calls_behind_an_hour_are_read_back_from_verified_evidence(shipper: Shipper, monkeypatch: Any) -> None:
+    """The drill-down of an invoice line: as many calls as the tallies claim, and none from a file that was exchanged."""
+    write(shipper.journal_dir, calls=4, segments=3)
+    shipper.round()
+    monkeypatch.setattr(
+        selector, "settings", SimpleNamespace(TOLLGATE=SimpleNamespace(evidence_dir=shipper.evidence_dir))
+    )
+    tally = UsageTally.objects.first()
+    assert tally is not None and tally.grant_id is not None
+    query = selector.EvidenceQuery(tally.grant_id, tally.hour, tally.hour + timedelta(hours=2), outcomes=("succeeded",))
+    events = list(selector.evidence_events(query))
+    assert len(events) == selector.evidence_count(query) == 12
+    assert len({event.id for event in events}) == 12 and {event.grant_id for event in events} == {tally.grant_id}
+    assert list(selector.evidence_events(replace(query, outcomes=("client_error",)))) == []
+    assert list(selector.evidence_events(replace(query, grant_id=uuid4()))) == []
+    first, second, _ = UsageSegment.objects.order_by("sequence")
+    (shipper.evidence_dir / first.evidence).write_bytes((shipper.evidence_dir / second.evidence).read_bytes())
+    with pytest.raises(selector.EvidenceMissing):
+        list(selector.evidence_events(query))
+    with pytest.raises(ValueError, match="at most"):
+        next(selector.evidence_events(replace(query, ends_at=tally.hour + timedelta(days=40))))

@@ -168,8 +168,8 @@ def celery_worker(environment: Mapping[str, str], *, with_beat: bool = False, **
 
 @contextlib.contextmanager
 def portal(environment: Mapping[str, str], **extra: str) -> Iterator[Program]:
-    """The portal behind gunicorn on a free port."""
-    bind = f"127.0.0.1:{port_free()}"
+    """The portal behind gunicorn on a free port, or on TOLLGATE_PORTAL_BIND when others must know its address before."""
+    bind = extra.pop("TOLLGATE_PORTAL_BIND", f"127.0.0.1:{port_free()}")
     program = Program(
         *("-m", "gunicorn", "config.wsgi", "--bind", bind, "--worker-class", "gthread", "--threads", "4"),
         name="portal",

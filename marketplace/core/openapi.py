@@ -1,11 +1,14 @@
 """Reads an OpenAPI 3.0 or 3.1 document into what the catalogue keeps: title, server, operations, and hints for policies.
 
-Faults (nothing is imported) and warnings (imported, but worth a look) each point into the document. The text is read in
-``core.documents``; what happens to the operations is decided in ``services.imports``.
+Faults (nothing is imported) and warnings (imported, but worth a look) each point into the document. A fault is what keeps the
+gateway from serving: paths, operations, parameters' names and places, references. Whatever else the official schema finds
+(real documents say ``type: int``) is a warning. The text is read in ``core.documents``; what happens to the operations is
+decided in ``services.imports``.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from marketplace.core.aliyun import PolicyHints, hints_read
@@ -13,11 +16,13 @@ from marketplace.core.documents import DocumentUnreadable, Fault, document_load,
 from marketplace.core.parameters import PARAMETERS_MAX, ParameterSpec, parameter_read, parameters_merge
 from marketplace.core.paths import MalformedPath, PathTemplate, template_parse
 from marketplace.core.references import ReferenceBroken, reference_resolve, references_faults
+from marketplace.core.schemas import types_unknown
 
 OPERATIONS_MAX = 1_000
 FAULTS_MAX = 50
 """Faults and warnings that one report lists."""
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
+_PATH_KEYS = frozenset({*METHODS, "trace", "$ref", "summary", "description", "servers", "parameters"})
 ANY_METHOD_KEY = "x-aliyun-apigateway-any-method"
 NAME_LENGTH_MAX = 120
 SUMMARY_LENGTH_MAX = 300
@@ -70,12 +75,14 @@ def document_read(text: str) -> ImportedDocument:
         return read
     _head_read(read)
     _operations_read(read)
-    specific = {pointer for pointer, _ in read.faults}
-    read.faults += [fault for fault in _schema_faults(read.document) if not _is_covered(fault[0], specific)]
     read.faults = read.faults[:FAULTS_MAX]
-    if not read.faults:
-        read.hints, notes = hints_read(read.document, [operation.pointer for operation in read.operations])
-        read.warnings = [*_lint(read), *notes][:FAULTS_MAX]
+    if read.faults:
+        return read
+    read.hints, notes = hints_read(read.document, [operation.pointer for operation in read.operations])
+    read.warnings += islice(types_unknown(read.document), FAULTS_MAX)
+    specific = {pointer for pointer, _ in read.warnings}
+    read.warnings += [found for found in _schema_findings(read.document) if not _is_covered(found[0], specific)]
+    read.warnings = [*read.warnings, *notes, *_lint(read)][:FAULTS_MAX]
     return read
 
 
@@ -88,8 +95,8 @@ def _version_faults(document: dict[str, Any]) -> list[Fault]:
     return []
 
 
-def _schema_faults(document: dict[str, Any]) -> Iterator[Fault]:
-    """Check against the official schema of the version. (Its library's further checks run schemas of strangers; ours do not.)"""
+def _schema_findings(document: dict[str, Any]) -> Iterator[Fault]:
+    """Compare with the official schema of the version. (Its library's further checks run schemas of strangers; ours do not.)"""
     from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator  # slow to import, seldom needed
 
     validator = OpenAPIV31SpecValidator if document["openapi"].startswith("3.1.") else OpenAPIV30SpecValidator
@@ -97,11 +104,13 @@ def _schema_faults(document: dict[str, Any]) -> Iterator[Fault]:
         if count >= FAULTS_MAX:
             return
         message = str(error.message).partition("\n")[0]
-        yield pointer_join("", *error.absolute_path), message[:300]
+        if "is not valid under" in message:  # it repeats the whole value and says no more than this
+            message = "nothing that OpenAPI allows in this place has this form"
+        yield pointer_join("", *error.absolute_path), f"not as OpenAPI has it: {message[:300]}"
 
 
 def _is_covered(pointer: str, specific: set[str]) -> bool:
-    """A vague fault is dropped when a specific one lies at or below its place."""
+    """A vague finding is dropped when a specific one lies at or below its place."""
     return any(known == pointer or (pointer and known.startswith(pointer + "/")) for known in specific)
 
 
@@ -155,6 +164,11 @@ def _path_read(
     shapes: dict[tuple[str, tuple[str, ...]], str],
     names: dict[str, str],
 ) -> None:
+    for key in item:
+        if key not in _PATH_KEYS and not key.startswith("x-"):
+            read.faults.append((pointer_join(pointer, key), f"no method of HTTP; write one of: {', '.join(METHODS)}"))
+    if "trace" in item:
+        read.warnings.append((pointer_join(pointer, "trace"), "the gateway does not serve TRACE; left out"))
     common = _parameters_read(read, item.get("parameters"), pointer_join(pointer, "parameters"))
     for key in (*METHODS, ANY_METHOD_KEY):
         if key not in item:
@@ -217,15 +231,20 @@ def _operation_read(
 
 
 def _parameters_read(read: ImportedDocument, values: Any, pointer: str) -> list[ParameterSpec]:
+    if values is None:
+        return []
     if not isinstance(values, list):
+        read.faults.append((pointer, "parameters must be a list"))
         return []
     if len(values) > PARAMETERS_MAX:
         read.faults.append((pointer, f"at most {PARAMETERS_MAX} parameters"))
         return []
     specs: list[ParameterSpec] = []
     for index, value in enumerate(values):
-        spec, faults = parameter_read(read.document, value, pointer_join(pointer, index))
-        read.faults.extend(faults)
+        one = parameter_read(read.document, value, pointer_join(pointer, index))
+        read.faults.extend(one.faults)
+        read.warnings.extend(one.warnings)
+        spec = one.spec
         if spec is None:
             continue
         if any(other.place == spec.place and other.name == spec.name for other in specs):
@@ -237,12 +256,18 @@ def _parameters_read(read: ImportedDocument, values: Any, pointer: str) -> list[
 
 
 def _followed(read: ImportedDocument, value: Any, pointer: str) -> dict[str, Any] | None:
+    """A body or an answer behind its reference, with only such content as readers of the reference can be shown."""
     try:
         value = reference_resolve(read.document, value)
     except ReferenceBroken as error:
         read.faults.append((pointer, str(error)))
         return None
-    return value if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return None
+    if "content" not in value:
+        return value
+    media = value["content"] if isinstance(value["content"], dict) else {}
+    return {**value, "content": {kind: spec for kind, spec in media.items() if isinstance(spec, dict)}}
 
 
 def _lint(read: ImportedDocument) -> Iterator[Fault]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from marketplace.core.documents import Fault, pointer_join
 from marketplace.core.references import ReferenceBroken, reference_resolve
+from marketplace.core.schemas import TYPES
 
 PLACES = ("path", "query", "header", "cookie")
-TYPES = ("string", "integer", "number", "boolean", "array", "object", "null")
 NAME_LENGTH_MAX = 128
 PARAMETERS_MAX = 100
 """Parameters of one operation."""
@@ -37,17 +37,26 @@ class ParameterSpec:
         return asdict(self)
 
 
-def parameter_read(document: dict[str, Any], value: Any, pointer: str) -> tuple[ParameterSpec | None, list[Fault]]:
-    """Read one Parameter Object (or a reference to one). Returns the spec, or None and what is wrong."""
+@dataclass(frozen=True, slots=True)
+class ParameterRead:
+    """One Parameter Object as read: the spec, or None and the ``faults``. ``warnings``: what it says and we do not take."""
+
+    spec: ParameterSpec | None
+    faults: tuple[Fault, ...] = ()
+    warnings: tuple[Fault, ...] = ()
+
+
+def parameter_read(document: dict[str, Any], value: Any, pointer: str) -> ParameterRead:
+    """Read one Parameter Object (or a reference to one). A type that we do not know leaves the spec's type open."""
     try:
         value = reference_resolve(document, value)
     except ReferenceBroken as error:
-        return None, [(pointer, str(error))]
+        return ParameterRead(None, faults=((pointer, str(error)),))
     if not isinstance(value, dict):
-        return None, [(pointer, "a parameter must be an object")]
-    faults = list(_faults(value, pointer))
+        return ParameterRead(None, faults=((pointer, "a parameter must be an object"),))
+    faults = tuple(_faults(value, pointer))
     if faults:
-        return None, faults
+        return ParameterRead(None, faults)
     schema = _schema_of(document, value)
     kind = schema.get("type", "")
     if isinstance(kind, list):
@@ -55,14 +64,14 @@ def parameter_read(document: dict[str, Any], value: Any, pointer: str) -> tuple[
     spec = ParameterSpec(
         name=value["name"],
         place=value["in"],
-        type=kind if isinstance(kind, str) else "",
-        is_required=value.get("required") is True,
+        type=kind if kind in TYPES else "",
+        is_required=value.get("required") is True or value["in"] == "path",
         default=schema.get("default"),
         description=str(value.get("description") or "")[:2_000],
         example=value.get("example", schema.get("example")),
         schema=schema or None,
     )
-    return spec, []
+    return ParameterRead(spec, warnings=tuple(_warnings(value, pointer)))
 
 
 def parameters_merge(common: list[ParameterSpec], own: list[ParameterSpec]) -> list[ParameterSpec]:
@@ -95,10 +104,8 @@ def _faults(value: dict[str, Any], pointer: str) -> Iterator[Fault]:
     if place not in PLACES:
         hint = " (a body is declared by requestBody in OpenAPI 3)" if place in ("body", "formData") else ""
         yield pointer_join(pointer, "in"), f"must be one of: {', '.join(PLACES)}{hint}"
-    if place == "path" and value.get("required") is not True:
-        yield pointer_join(pointer, "required"), "a path parameter must say required: true"
-    schema = value.get("schema")
-    kinds = schema.get("type") if isinstance(schema, dict) else None
-    for kind in kinds if isinstance(kinds, list) else [kinds] if kinds is not None else []:
-        if kind not in TYPES:
-            yield pointer_join(pointer, "schema", "type"), f"must be one of: {', '.join(TYPES)}"
+
+
+def _warnings(value: dict[str, Any], pointer: str) -> Iterator[Fault]:
+    if value["in"] == "path" and value.get("required") is not True:
+        yield pointer_join(pointer, "required"), "a path parameter must say required: true; it is taken as required"

@@ -163,7 +163,7 @@ class SchemaReader:
             return [self._example(schema.get("items"), depth + 1)]
         if kind == "object" or "properties" in schema or "allOf" in schema:
             return self._example_object(schema, depth)
-        if kind == "string" and schema.get("format") in FORMAT_SAMPLES:
+        if kind == "string" and str(schema.get("format")) in FORMAT_SAMPLES:
             return FORMAT_SAMPLES[str(schema["format"])]
         return SAMPLES.get(str(kind), "string")
 

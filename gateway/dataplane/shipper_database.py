@@ -28,8 +28,11 @@ COPY marketplace_usagetally (segment_id, hour, grant_id, app_id, api_id, operati
 
 
 def database_connect(url: str) -> psycopg.Connection:
-    """Open a connection with limits of time. Raises psycopg.OperationalError."""
-    options = f"-c statement_timeout={STATEMENT_MS_MAX}"
+    """Open a connection with limits of time. Raises psycopg.OperationalError.
+
+    A commit must survive the death of the server, whatever its own default is: the journal's file is removed after it.
+    """
+    options = f"-c statement_timeout={STATEMENT_MS_MAX} -c synchronous_commit=on"
     return psycopg.connect(url, connect_timeout=CONNECT_S_MAX, options=options, application_name="tollgate-shipper")
 
 

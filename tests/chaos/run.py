@@ -45,7 +45,7 @@ class Seen:
     answered: dict[str, int] = field(default_factory=dict)
     twice: list[str] = field(default_factory=list)
     lost: list[float] = field(default_factory=list)
-    kills: list[tuple[float, str]] = field(default_factory=list)
+    kills: list[tuple[float, float, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -146,8 +146,9 @@ async def killer_run(stage: Stage, seen: Seen, *, seconds: float) -> None:
     victims = stage.victims()
     while time.monotonic() < until:
         name = random.choice(list(victims))
-        seen.kills.append((time.time(), name))
+        began = time.time()
         await asyncio.to_thread(victims[name])
+        seen.kills.append((began, time.time(), name))
         await asyncio.sleep(random.uniform(*KILL_EVERY_S))
 
 
@@ -194,7 +195,7 @@ def compare(seen: Seen, events: list[UsageEvent], counted: dict[str, Any], *, is
     numbers = {
         "answered": dict(Counter(seen.answered.values())),
         "lost": len(seen.lost),
-        "kills": dict(Counter(name for _, name in seen.kills)),
+        "kills": dict(Counter(name for *_, name in seen.kills)),
         "events": len(events),
         "ghosts": len(ghosts),
         **counted,
@@ -204,13 +205,13 @@ def compare(seen: Seen, events: list[UsageEvent], counted: dict[str, Any], *, is
 
 def unexplained_find(ghosts: list[UsageEvent], seen: Seen) -> list[UsageEvent]:
     """Those billed calls without an answer that no client lost, or that were not under way when a gateway worker was killed."""
-    lost, kills = sorted(seen.lost), [at for at, name in seen.kills if name == "gateway worker"]
+    lost, kills = sorted(seen.lost), [kill for kill in seen.kills if kill[2] == "gateway worker"]
     unexplained = []
     for event in sorted(ghosts, key=lambda event: event.finished_at_us):
         finished = event.finished_at_us / 1e6
         started = finished - event.latency_us / 1e6
         mine = next((at for at in lost if abs(at - started) < FLIGHT_S), None)
-        if mine is None or not any(started <= at <= finished + FLIGHT_S for at in kills):
+        if mine is None or not any(began <= finished + FLIGHT_S and started <= ended for began, ended, _ in kills):
             unexplained.append(event)
         else:
             lost.remove(mine)  # one lost call explains one event

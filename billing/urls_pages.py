@@ -1,6 +1,6 @@
 """The pages of billing: a consumer's below /o/<slug>/, a provider's below /o/<slug>/provider/, the platform's below /finance/."""
 
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from billing.views import (
     checkout,
@@ -66,7 +66,7 @@ _finance_invoice = [
     path("lines/<str:line_id>/<str:hour>/", finance_invoices.invoice_hour, name="finance_invoice_hour"),
 ]
 
-_finance = [
+_finance: list[URLPattern | URLResolver] = [
     path("", finance.finance_home, name="finance_home"),
     path("review/", finance.queue, name="finance_queue"),
     path("invoices/", finance.invoices, name="finance_invoices"),

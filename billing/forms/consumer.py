@@ -50,7 +50,7 @@ class SubscribeForm(forms.Form):
     def __init__(self, *args: Any, apps: list[App], may_create: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.apps = {app.public_id: app for app in apps}
-        choices = [(public_id, app.name) for public_id, app in self.apps.items()]
+        choices: list[tuple[str, Any]] = [(public_id, app.name) for public_id, app in self.apps.items()]
         if may_create:
             choices.append((NEW_APP, _("A new app")))
         self.fields["app"].choices = choices  # type: ignore[attr-defined]

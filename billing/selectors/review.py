@@ -65,6 +65,12 @@ def reason_text(reason: dict[str, Any], currency: str) -> str:
     return texts.get(reason["code"], reason["code"])
 
 
+def reasons_shown(invoice: Invoice, before: Invoice | None) -> tuple[str, ...]:
+    """Return the stored reasons in words, without those that have become untrue since: a first invoice with one before it."""
+    current = [one for one in invoice.review_reasons if one["code"] != "first_invoice" or before is None]
+    return tuple(reason_text(reason, invoice.currency) for reason in current)
+
+
 def invoice_before(invoice: Invoice) -> Invoice | None:
     """Return the consumer's last issued invoice of an earlier period in the same currency."""
     earlier = Invoice.objects.filter(
@@ -86,7 +92,7 @@ def review_list(*, status: str = "") -> list[ReviewRow]:
         rows.append(
             ReviewRow(
                 invoice=invoice,
-                reasons=tuple(reason_text(reason, invoice.currency) for reason in invoice.review_reasons),
+                reasons=reasons_shown(invoice, before),
                 previous_minor=before.total_minor if before else None,
             )
         )

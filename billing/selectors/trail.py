@@ -1,22 +1,19 @@
-"""Show what an invoice line counts: its hours, and the very calls of one hour, read back from kept journal segments. Reads only."""
+"""Show one hour of an invoice line as its page does: the calls with the names of their operations, or why they cannot be shown."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import islice
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from billing.models import InvoiceLine
-from billing.selectors.invoices import LineHour, line_hours
+from billing.selectors.invoices import LineHour, line_calls, line_hours
 from marketplace.contracts.usage import UsageEvent
 from marketplace.errors import NotFound
 from marketplace.models import Operation
-from marketplace.selectors.evidence import EvidenceMissing, EvidenceQuery, evidence_events
+from marketplace.selectors.evidence import EvidenceMissing
 
 CALLS_PER_PAGE = 100
-PAGES_MAX = 200
-"""Pages of calls of one hour that can be leafed through; whoever needs more asks for the evidence files."""
 
-_HOUR = timedelta(hours=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,56 +31,33 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class CallPage:
-    """Some calls of an hour. ``fault``: why there is nothing to show, in words for finance; empty when all is well."""
+    """Some calls of an hour. ``next_after`` is the last request id when more follow; ``fault``: why nothing can be shown."""
 
     hour: LineHour
-    calls: tuple[Call, ...]
-    number: int
-    has_more: bool
+    calls: tuple[Call, ...] = ()
+    next_after: str = ""
     fault: str = ""
 
 
-def hour_find(*, line: InvoiceLine, hour: datetime) -> LineHour:
-    """Return one hour of a line. Raises NotFound for an hour in which it counts nothing."""
-    for found in line_hours(line=line):
-        if found.hour == hour:
-            return found
-    raise NotFound("this line counts nothing in this hour")
-
-
-def hour_calls(*, line: InvoiceLine, hour: datetime, page: int = 1) -> CallPage:
-    """Return a page (from 1) of the calls that a line counts in an hour. Raises NotFound for an hour it does not count."""
-    found = hour_find(line=line, hour=hour)
-    number = min(max(page, 1), PAGES_MAX)
-    start = (number - 1) * CALLS_PER_PAGE
+def hour_calls(*, line: InvoiceLine, hour: datetime, after: UUID | None = None) -> CallPage:
+    """Return a page of the calls that a line counts in an hour. Raises NotFound for an hour in which it counts nothing."""
+    found = next((one for one in line_hours(line=line) if one.hour == hour), None)
+    if found is None:
+        raise NotFound("this line counts nothing in this hour")
     try:
-        events = list(islice(_events(line, hour), start, start + CALLS_PER_PAGE + 1))
+        page = line_calls(line=line, hour=hour, after=after, limit=CALLS_PER_PAGE)
     except EvidenceMissing as problem:
-        return CallPage(found, (), number, has_more=False, fault=str(problem))
-    names = _operation_names(line)
-    calls = tuple(_call(event, names) for event in events[:CALLS_PER_PAGE])
-    return CallPage(found, calls, number, has_more=len(events) > CALLS_PER_PAGE and number < PAGES_MAX)
-
-
-def _events(line: InvoiceLine, hour: datetime) -> Iterator[UsageEvent]:
-    meter, grant_id = line.meter, line.grant_id
-    if meter is None or grant_id is None:
-        return iter(())
-    wanted = set(meter.operations)
-    query = EvidenceQuery(grant_id=grant_id, starts_at=hour, ends_at=hour + _HOUR, outcomes=tuple(meter.outcomes))
-    return (event for event in evidence_events(query) if not wanted or event.operation_id in wanted)
-
-
-def _operation_names(line: InvoiceLine) -> dict[object, str]:
+        return CallPage(found, fault=str(problem))
     rows = Operation.objects.filter(api_id=line.api_id).values_list("id", "method", "path_template")
-    return {key: f"{method} {path}" for key, method, path in rows}
+    names: dict[object, str] = {key: f"{method} {path}" for key, method, path in rows}
+    calls = tuple(_call(event, names) for event in page.events)
+    return CallPage(found, calls, next_after=calls[-1].request_id if page.has_more else "")
 
 
 def _call(event: UsageEvent, names: dict[object, str]) -> Call:
-    epoch = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
     return Call(
         request_id=str(event.id),
-        finished_at=epoch + timedelta(microseconds=event.finished_at_us),
+        finished_at=_EPOCH + timedelta(microseconds=event.finished_at_us),
         operation=names.get(event.operation_id, ""),
         status=event.status,
         outcome=event.outcome,

@@ -22,6 +22,9 @@ from marketplace.services.audit import audit_record
 
 KEPT_S = 24 * 3600
 LISTED_MAX = 10
+SHOWN_MAX = 100
+"""Closed periods that a finished job lists."""
+
 EXPIRES_S = 3600
 """A job that no worker has taken by then is dropped."""
 
@@ -94,26 +97,28 @@ def closing_list() -> list[ClosingJob]:
 
 def closing_run(*, job_id: str, now: datetime, subscription_id: UUID | None = None, **options: Any) -> list[Closed]:
     """Do it, in a worker: report after each draft, stop when cancelled. A job without a record is simply done."""
-    job = closing_get(job_id=job_id)
-    if job is None:
+    found = closing_get(job_id=job_id)
+    if found is None:
         return period_close(now=now, subscription_id=subscription_id, **options)
-    job = replace(job, state="running", started_at=timezone.now().isoformat())
-    _write(job)
+    running = replace(found, state="running", started_at=timezone.now().isoformat())
+    progress = {"done": 0, "total": 0}
 
     def goes_on(done: int, total: int) -> bool:
-        nonlocal job
-        job = replace(job, done=done, total=total)
-        _write(job)
+        progress.update(done=done, total=total)
+        _write(replace(running, **progress))
         return cache.get(_cancel_key(job_id)) is None
 
+    _write(running)
     try:
         closed = period_close(now=now, subscription_id=subscription_id, on_progress=goes_on, **options)
     except Exception as problem:
-        _write(replace(job, state="failed", fault=str(problem)))
+        _write(replace(running, **progress, state="failed", fault=str(problem)))
         raise
-    is_cancelled = cache.get(_cancel_key(job_id)) is not None and len(closed) < job.total
-    job = replace(job, state="cancelled" if is_cancelled else "done", done=len(closed))
-    _write(replace(job, drafts=sum(bool(row.invoice) for row in closed), closed=tuple(report_dict(closed[:100]))))
+    state = "cancelled" if len(closed) < progress["total"] else "done"
+    drafts = sum(bool(row.invoice) for row in closed)
+    shown = tuple(report_dict(closed[:SHOWN_MAX]))
+    progress["done"] = len(closed)
+    _write(replace(running, **progress, state=state, drafts=drafts, closed=shown))
     return closed
 
 

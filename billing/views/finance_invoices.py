@@ -18,7 +18,7 @@ from billing.models import Invoice, InvoiceStatus
 from billing.selectors.finance import lines_compare
 from billing.selectors.invoices import invoice_payments
 from billing.selectors.permits import invoice_find
-from billing.selectors.review import reason_text
+from billing.selectors.review import reasons_shown
 from billing.services.drafts import invoice_refresh
 from billing.services.invoices import invoice_approve, invoice_issue, invoice_return, invoice_submit, invoice_void
 from billing.services.payments import payment_record
@@ -165,7 +165,7 @@ def _show(request: HttpRequest, invoice: Invoice, *, form: TransferForm | None =
         "invoice": invoice,
         "lines": list(invoice.lines.order_by("position")),
         "payments": list(invoice_payments(invoice=invoice).select_related("recorded_by")),
-        "reasons": [reason_text(reason, invoice.currency) for reason in invoice.review_reasons],
+        "reasons": reasons_shown(invoice, before),
         "before": before,
         "changes": changes,
         "form": form or TransferForm(initial=initial, invoice=invoice),

@@ -1,6 +1,7 @@
 """From an invoice's line to its hours and to the very calls: the same pages for the consumer and for finance."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -14,8 +15,6 @@ from marketplace.selectors.accounts import entity_find
 
 HOUR_FORMAT = "%Y-%m-%dT%HZ"
 """How an hour stands in an address: 2026-11-22T20Z."""
-
-PAGE_DIGITS_MAX = 6
 
 
 def line_find(invoice: Invoice, line_id: str) -> InvoiceLine:
@@ -41,9 +40,20 @@ def line_page(request: HttpRequest, invoice: Invoice, line: InvoiceLine, **conte
 
 def hour_page(request: HttpRequest, invoice: Invoice, line: InvoiceLine, hour: str, **context: object) -> HttpResponse:
     """The calls of one hour."""
-    number = text_get(request, "page", length_max=PAGE_DIGITS_MAX)
-    page = hour_calls(line=line, hour=hour_read(hour), page=int(number) if number.isdecimal() else 1)
-    return render(request, "billing/invoice_hour.html", {**context, "invoice": invoice, "line": line, "page": page})
+    page = hour_calls(line=line, hour=hour_read(hour), after=_after(request))
+    return render(
+        request,
+        "billing/invoice_hour.html",
+        {**context, "invoice": invoice, "line": line, "page": page, "after": "after" in request.GET},
+    )
+
+
+def _after(request: HttpRequest) -> UUID | None:
+    """The request id that a page follows; nonsense begins at the first call."""
+    try:
+        return UUID(text_get(request, "after", length_max=36))
+    except ValueError:
+        return None
 
 
 def pdf_page(invoice: Invoice) -> HttpResponse:

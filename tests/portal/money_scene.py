@@ -28,6 +28,8 @@ class Money:
     free_subscription: Any
     paid: Any
     issued: Any
+    unpaid: Any
+    approved: Any
     draft: Any
     statement: Any
 
@@ -92,6 +94,7 @@ def money_make(scene: Scene) -> Money:
     """Build it on top of a scene."""
     from billing.models import Invoice
     from billing.services.closing import invoices_draft_due, periods_turn
+    from billing.services.invoices import invoice_approve, invoice_submit
     from billing.services.payments import payment_record
     from billing.services.statements import statement_compute
     from billing.services.subscriptions import subscription_start
@@ -109,7 +112,7 @@ def money_make(scene: Scene) -> Money:
         billing_email="billing@bluebird.example",
     )
     plans = plans_make(scene.api, scene.alice)
-    begun = month_start(now, 3) + timedelta(days=9)
+    begun = month_start(now, 5) + timedelta(days=9)
     subscription = subscription_start(
         organization=scene.bluebird, plan=plans["Standard"], app=scene.empty_app, person=scene.bob, now=begun
     )
@@ -121,7 +124,7 @@ def money_make(scene: Scene) -> Money:
         now=now - timedelta(hours=2),
         stage="test",
     )
-    for back, count in ((3, 9_000), (2, 41_000), (1, 128_000)):
+    for back, count in ((5, 9_000), (4, 41_000), (3, 44_000), (2, 52_000), (1, 128_000)):
         for day in (10, 12, 17, 20, 25):
             calls(subscription, month_start(now, back) + timedelta(days=day, hours=day), count // 5)
     calls(subscription, now - timedelta(minutes=1), 21_400)
@@ -129,8 +132,12 @@ def money_make(scene: Scene) -> Money:
     periods_turn(now=now)
     invoices_draft_due(now=now)
     drafts = list(Invoice.objects.filter(status="draft").order_by("period_start"))
-    paid = issue(drafts[0], month_start(now, 2).isoformat(), person=fiona)
-    issued = issue(drafts[1], month_start(now, 1).isoformat(), person=fiona)
+    paid, issued, unpaid = (
+        issue(draft, month_start(now, back).isoformat(), person=fiona)
+        for draft, back in zip(drafts[:3], (3, 2, 1), strict=True)
+    )
+    approved = invoice_submit(invoice=drafts[3], person=fiona, now=now)
+    approved = invoice_approve(invoice=approved, person=fiona, now=now)
     payment_record(
         invoice=paid,
         amount_minor=paid.total_minor,
@@ -151,5 +158,79 @@ def money_make(scene: Scene) -> Money:
     fresh = Invoice.objects.get
     return Money(
         fiona, plans["Free"], plans["Standard"], plans["Business"], plans["Enterprise"], subscription, free,
-        fresh(id=paid.id), fresh(id=issued.id), fresh(id=drafts[2].id), statement,
+        fresh(id=paid.id), fresh(id=issued.id), fresh(id=unpaid.id), approved, fresh(id=drafts[4].id), statement,
     )  # fmt: skip
+
+
+def pages_list(scene: Scene, money: Money) -> list[tuple[str, str, str]]:
+    """All pages of billing: (name, who looks, path)."""
+    alice, bob, fiona = "alice@nimbus.example", "bob@bluebird.example", "fiona@tollgate.example"
+    consumer, provider = f"/o/{scene.bluebird.slug}", f"/o/{scene.nimbus.slug}/provider"
+    subscription = f"{consumer}/subscriptions/{money.subscription.public_id}"
+    plans = f"{provider}/apis/{scene.api.public_id}/plans"
+    line = money.issued.lines.get(meter__isnull=False)
+    price = money.standard.prices.get(kind="included")
+    hour = money.subscription.usage_records.filter(invoice=money.issued).order_by("hour").first().hour
+    mine, theirs = f"{consumer}/invoices/{money.issued.public_id}", f"/finance/invoices/{money.issued.public_id}"
+    trail = f"lines/{line.public_id}/"
+    return [
+        ("pricing", "", f"/apis/{scene.api.slug}/pricing/"),
+        ("pricing-fault", "", f"/apis/{scene.api.slug}/pricing/?calls=many"),
+        ("subscribe", bob, f"{consumer}/subscribe/{money.business.public_id}/"),
+        ("subscriptions", bob, f"{consumer}/subscriptions/"),
+        ("subscription", bob, f"{subscription}/"),
+        ("change", bob, f"{subscription}/plan/{money.business.public_id}/"),
+        ("cancel", bob, f"{subscription}/cancel/"),
+        ("invoices", bob, f"{consumer}/invoices/"),
+        ("invoice", bob, f"{mine}/"),
+        ("line", bob, f"{mine}/{trail}"),
+        ("hour", bob, f"{mine}/{trail}{hour:%Y-%m-%dT%HZ}/"),
+        ("plans", alice, f"{plans}/"),
+        ("plan-new", alice, f"{plans}/new/"),
+        ("plan", alice, f"{plans}/{money.standard.public_id}/"),
+        ("plan-draft", alice, f"{plans}/{money.draft_plan.public_id}/"),
+        ("plan-edit", alice, f"{plans}/{money.draft_plan.public_id}/edit/"),
+        ("plan-frozen", alice, f"{plans}/{money.standard.public_id}/edit/"),
+        ("plan-retire", alice, f"{plans}/{money.standard.public_id}/retire/"),
+        ("supersede", alice, f"{plans}/{money.standard.public_id}/prices/{price.public_id}/"),
+        ("earnings", alice, f"{provider}/earnings/?month={money.statement.month:%Y-%m}"),
+        ("statement", alice, f"{provider}/earnings/statements/{money.statement.public_id}/"),
+        ("finance", fiona, "/finance/"),
+        ("queue", fiona, "/finance/review/"),
+        ("finance-invoices", fiona, "/finance/invoices/?payment_status=unpaid"),
+        ("finance-draft", fiona, f"/finance/invoices/{money.draft.public_id}/"),
+        ("finance-invoice", fiona, f"{theirs}/"),
+        ("finance-line", fiona, f"{theirs}/{trail}"),
+        ("void", fiona, f"/finance/invoices/{money.unpaid.public_id}/void/"),
+        ("issue", fiona, f"/finance/invoices/{money.approved.public_id}/issue/"),
+        ("receivables", fiona, "/finance/receivables/"),
+        ("ledger", fiona, "/finance/ledger/"),
+        ("finance-statements", fiona, "/finance/statements/"),
+        ("closing", fiona, "/finance/closing/"),
+    ]
+
+
+def main() -> None:
+    """Make the scene and its money in the database of the environment; print what tests need."""
+    import json
+
+    import django
+
+    django.setup()
+    from tests.portal.scene import scene_make
+
+    scene = scene_make()
+    money = money_make(scene)
+    facts = {
+        "pages": pages_list(scene, money),
+        "api": scene.api.slug,
+        "api_id": scene.api.public_id,
+        "consumer": scene.bluebird.slug,
+        "provider": scene.nimbus.slug,
+        "draft": money.draft.public_id,
+    }
+    print(json.dumps(facts))
+
+
+if __name__ == "__main__":
+    main()

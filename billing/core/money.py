@@ -1,6 +1,6 @@
 """Money: whole minor units of one currency, and the only two ways to lose precision: round once, or split exactly.
 
-Rounding is half up, away from zero, and happens once per invoice line (STRIPE.md section 2). Unit prices and unrounded
+Rounding is half up, away from zero, and happens once per invoice line (as the EN 16931 checks do). Unit prices and unrounded
 amounts are ``Decimal`` in MAJOR units (0.0004 is 0.04 US cents); they never pass through a rounding context.
 """
 

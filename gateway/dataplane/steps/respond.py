@@ -1,6 +1,6 @@
 """Step respond: what the client reads: outcome, answer bytes, and the usage event that must be written before them.
 
-Every answer of a known app goes out through the journal (DESIGN section 4): ``journal.commit`` writes the event, then the
+Every answer of a known app goes out through the journal (docs/journal.md): ``journal.commit`` writes the event, then the
 answer. Refusals before authentication, and anonymous calls, are counted in metrics only.
 """
 

@@ -66,7 +66,7 @@ def test_an_english_invoice_shows_everything_it_was_given() -> None:
 
 
 def test_a_chinese_invoice_shows_both_characters_of_its_title_and_every_label() -> None:
-    """ECOSYSTEM trap 13: one glyph of 发票 was dropped without a word."""
+    """Another renderer set-up dropped one glyph of 发票 without a word."""
     document = invoice(
         plan_lines("全国天气预报接口，专业版", 1_234_567, fee="月费", usage="接口调用"),
         language="zh-hans",

@@ -1,4 +1,4 @@
-"""Stories of time: zones east and west of UTC, clock changes, the 31st, the last day of a month. See COMPLAINTS 10 to 15."""
+"""Stories of time: zones east and west of UTC, clock changes, the 31st, the last day of a month. Faults that public threads of other billing systems report."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_consumer_east_of_utc_is_billed_by_its_own_month_and_once() -> None:
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Auckland", "Asia/Kolkata"])
 def test_two_consumers_with_the_same_calls_pay_the_same_whenever_they_subscribed(zone: str) -> None:
-    """COMPLAINTS 12: one account made before the clock change, one after it."""
+    """One account made before the clock change, one after it."""
     world = world_make(zone=zone)
     plan = world.plan(PER_CALL, FEE)
     from marketplace.services import access

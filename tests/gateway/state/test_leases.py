@@ -1,6 +1,6 @@
 """Quotas over several workers on a real Valkey: never more than the limit, exactly the limit, nothing stranded, nothing counted twice.
 
-Named after the faults of peers that ours must not have (COMPLAINTS section 1).
+Named after the faults of peers that ours must not have, as their public issue threads report them.
 """
 
 import asyncio

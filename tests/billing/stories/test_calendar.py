@@ -1,4 +1,7 @@
-"""Stories of time: zones east and west of UTC, clock changes, the 31st, the last day of a month. Faults that public threads of other billing systems report."""
+"""Stories of time: zones east and west of UTC, clock changes, the 31st, the last day of a month.
+
+Faults that public threads of other billing systems report.
+"""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def worker_memory_bytes(gateway: Gateway) -> int:
 
 
 def signatures_make(count: int) -> list[tuple[str, str]]:
-    """``count`` fresh (nonce, signature) pairs for GET PATH, timestamped ``timestamp_now()`` (protocol section 1.2)."""
+    """``count`` fresh (nonce, signature) pairs for GET PATH, timestamped ``timestamp_now()`` (docs/authentication.md)."""
     stamp = timestamp_now()
     pairs = []
     for _ in range(count):

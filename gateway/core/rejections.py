@@ -1,6 +1,6 @@
 """Rejections: every refusal of the gateway in one table: code, status, title and public text; and its one rendering.
 
-Codes and texts follow docs/protocol.md section 8, because market clients test for them. Codes that the protocol
+Codes and texts follow docs/protocol.md, because market clients test for them. Codes that the protocol
 lacks keep its shape: class letter, HTTP status, two letters. Steps raise ``Rejection``; http1 sends what ``render`` makes.
 """
 

@@ -27,7 +27,7 @@ class Settings:
 
     ``nonce_store_down``: what becomes of a signed call whose nonce cannot be checked: ``route`` refuses it on Apis that
     demand a nonce and lets it pass elsewhere, ``deny`` refuses, ``allow`` lets pass. ``signature_variants``: also accept
-    what clients sign for repeated parameters (protocol section 1.3 rule 7). ``auth_failures_per_s``: failed
+    what clients sign for repeated parameters (docs/authentication.md). ``auth_failures_per_s``: failed
     authentications of one address that a worker bears before it refuses it look-ups; 0 does not limit them.
     """
 

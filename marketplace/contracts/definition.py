@@ -14,7 +14,7 @@ AppCodePlaces = Literal["disable", "header", "header_query"]
 
 @dataclass(frozen=True, slots=True)
 class ApiPolicies:
-    """The provider's choices for an Api on all its stages (protocol sections 1.4, 2 and 6)."""
+    """The provider's choices for an Api on all its stages (docs/authentication.md, docs/quotas.md)."""
 
     auth: AuthMode = "app"
     app_code: AppCodePlaces = "header_query"

@@ -1,4 +1,4 @@
-"""The ``x-aliyun-apigateway-*`` extensions that map to our policies and upstream (names: protocol section 10).
+"""The ``x-aliyun-apigateway-*`` extensions that map to our policies and upstream (names as in Alibaba Cloud's Swagger import).
 
 Ours hold for a whole Api, theirs for one operation: where operations differ, the stricter choice is taken, with a warning.
 """

@@ -1,4 +1,4 @@
-"""The gateway's own signature on what it sends to an upstream: X-Ca-Proxy-Signature (protocol section 3).
+"""The gateway's own signature on what it sends to an upstream: X-Ca-Proxy-Signature (the backend signature of Alibaba Cloud).
 
 Not the client's signature (canonical.py): four parts, lower-case names in the block, ``key=`` for an empty value.
 """

@@ -126,7 +126,7 @@ def resource_make(path: bytes, query: Pairs, form: Pairs) -> bytes:
 
 
 def resource_variants(path: bytes, query: Pairs, form: Pairs) -> Iterator[bytes]:
-    """What else clients sign when a key occurs more than once, in the order of protocol section 1.3 rule 7.
+    """What else clients sign when a key occurs more than once, in the order of docs/authentication.md.
 
     Yields nothing when there is nothing to doubt. Keys with characters above U+FFFF are also tried in UTF-16 order,
     in which Java and JavaScript sort.

@@ -9,7 +9,7 @@ from enum import Enum
 from hashlib import md5
 
 TIMESTAMP_WINDOW_MS = 15 * 60 * 1_000
-"""How far X-Ca-Timestamp may lie in the past or in the future, in milliseconds (protocol section 1.4)."""
+"""How far X-Ca-Timestamp may lie in the past or in the future, in milliseconds (docs/authentication.md)."""
 TIMESTAMP_DIGITS_MAX = 15
 """Longest timestamp read, in digits: milliseconds until the year 33,000."""
 EMPTY_MD5 = b"1B2M2Y8AsgTpgAmY7PhCfg=="
@@ -37,7 +37,7 @@ def content_digest(body: bytes) -> bytes:
 
 
 def content_matches(declared: bytes, body: bytes) -> bool:
-    """True when Content-MD5 belongs to ``body``. For an empty body only EMPTY_MD5 does (protocol section 1.3)."""
+    """True when Content-MD5 belongs to ``body``. For an empty body only EMPTY_MD5 does (docs/authentication.md)."""
     return declared == (content_digest(body) if body else EMPTY_MD5)
 
 

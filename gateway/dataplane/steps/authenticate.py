@@ -28,7 +28,7 @@ APP_KEY_BYTES_MAX = 64
 APP_CODE_BYTES_MAX = 128
 """Longest AppKey and AppCode that are looked up, in bytes."""
 APP_CODE_PARAMETERS = (b"AppCode", b"appcode", b"appCode", b"APPCODE", b"APPCode")
-"""The spellings of the query parameter that existing clients use (protocol section 2)."""
+"""The spellings of the query parameter that existing clients use (docs/authentication.md)."""
 RETRY_AFTER_STORE_DOWN_S = 1
 SCHEME = b"appcode"
 

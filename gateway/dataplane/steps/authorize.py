@@ -15,15 +15,16 @@ if TYPE_CHECKING:
 
 def compile(route: Route, plane: Plane) -> Step | None:
     """None for an anonymous Api: it needs no grant."""
-    del plane
     if route.auth == "anonymous":
         return None
     wanted = (route.api_id, route.stage)
+    used = plane.used.ids.add
 
     def authorize(call: Call) -> None:
         entry = call.entry
         if entry is None:
             raise Rejection("A400MA", "no app is known")
+        used(entry.credential_id)
         if entry.suspended:
             raise Rejection("I403AA", "the app is suspended")
         grant = entry.grants.get(wanted)

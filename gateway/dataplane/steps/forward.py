@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gateway.dataplane.snapshot import Route
 
 APP_CODE_PARAMETERS = frozenset((b"AppCode", b"appcode", b"appCode", b"APPCODE", b"APPCode"))
-"""The spellings of protocol section 2: a credential, so it never goes upstream."""
+"""The spellings of the AppCode parameter that clients use: a credential, so it never goes upstream."""
 
 _MAYBE_APP_CODE = re.compile(rb"(?i:appcode)|%")
 _EXPECTS = b"Expect: 100-continue\r\n"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.dataplane.snapshot import Route
 
 REJECTIONS = {"api": "T429PA", "organization": "T429US", "app": "T429AP"}
-"""The code of a refusal by dimension (protocol section 8); a plan's own rates are T429MR."""
+"""The code of a refusal by dimension (docs/protocol.md); a plan's own rates are T429MR."""
 RETRY_AFTER_BUSY_S = 1
 
 

@@ -24,6 +24,7 @@ SCHEDULE: dict[str, tuple[schedule | crontab, float]] = {
     "marketplace.tasks.ended_forget": (crontab(minute="50"), 1800),
     "gateway.tasks.changes_publish": (schedule(2.0), 2),
     "gateway.tasks.publish_heal": (schedule(5.0), 5),
+    "gateway.tasks.credentials_used": (schedule(60.0), 55),
     "gateway.tasks.directory_sweep": (schedule(600.0), 300),
 }
 

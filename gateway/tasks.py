@@ -1,8 +1,8 @@
-"""It is time: publish what is waiting, heal what Valkey lost, remove what expired. Beat's table is config/celery.py."""
+"""It is time: publish what is waiting, heal what Valkey lost, remove what expired. Beat's table is config/beat.py."""
 
 from celery import shared_task
 
-from gateway.services import directory, publish
+from gateway.services import directory, publish, used
 from marketplace.services import changes
 
 
@@ -22,3 +22,9 @@ def publish_heal() -> None:
 def directory_sweep() -> None:
     """Remove directory keys of credentials that expired; gateways refuse those from the moment of expiry."""
     directory.directory_sweep()
+
+
+@shared_task(name="gateway.tasks.credentials_used", ignore_result=True)
+def credentials_used() -> None:
+    """Move what gateways say about used credentials to where pages show it."""
+    used.credentials_used_collect()

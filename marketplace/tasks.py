@@ -1,4 +1,4 @@
-"""It is time: send an invitation, sweep up what the broker lost, forget what has ended. Beat's table is config/celery.py."""
+"""It is time: send an invitation, sweep up what the broker lost, forget what has ended. Beat's table is config/beat.py."""
 
 from datetime import timedelta
 from smtplib import SMTPException

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gateway.dataplane.store import Store
     from gateway.dataplane.subscriber import Subscriber
     from gateway.dataplane.upstream import Upstreams
+    from gateway.dataplane.used import UsedCredentials
 
 
 @dataclass(slots=True)
@@ -30,6 +31,7 @@ class Plane:
     journal: Journal
     metrics: Metrics
     upstreams: Upstreams
+    used: UsedCredentials
     snapshot: Snapshot
     draining: bool = False
     auth_watch: AuthWatch | None = None

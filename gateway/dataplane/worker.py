@@ -40,6 +40,7 @@ from gateway.dataplane.steps.respond import Respond
 from gateway.dataplane.store import Store
 from gateway.dataplane.subscriber import Subscriber
 from gateway.dataplane.upstream import Upstreams
+from gateway.dataplane.used import UsedCredentials
 
 log = logging.getLogger("tollgate.gateway")
 
@@ -95,6 +96,7 @@ class Worker:
             journal=journal,
             metrics=Metrics(folder / f"{self.index}.json"),
             upstreams=Upstreams(settings, ResponseParser()),
+            used=UsedCredentials(store),
             snapshot=snapshot_empty(),
         )
 
@@ -131,7 +133,8 @@ class Worker:
         await plane.store.start()
         await plane.leases.start(plane.subscriber)
         await plane.subscriber.start()
-        self._tasks = [loop.create_task(work) for work in (self.source.follow(), self._sweep(), self._report())]
+        works = (self.source.follow(), self._sweep(), self._report(), plane.used.follow())
+        self._tasks = [loop.create_task(work) for work in works]
         await self.source.first_look()
         sock = listener.listen(self.settings.bind_host, self.settings.bind_port)
         server = await loop.create_server(lambda: ClientConnection(self), sock=sock, backlog=listener.BACKLOG)
@@ -164,6 +167,7 @@ class Worker:
             task.cancel()
         plane.journal.close()
         await plane.leases.close()
+        await plane.used.flush()
         plane.directory.close()
         await plane.subscriber.close()
         await plane.store.close()

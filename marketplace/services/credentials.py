@@ -1,8 +1,10 @@
 """Writes about an app's credentials: issue, rotate with a grace time, revoke. A secret is returned once and never again."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -91,12 +93,26 @@ def credential_rotate(*, credential: Credential, person: Person | None, grace_s:
 def credential_revoke(*, credential: Credential, person: Person | None) -> Credential:
     """End a credential now; every gateway refuses it within two seconds. Safe to repeat."""
     _app_lock(credential.app, is_living=False)
-    credential = Credential.objects.select_for_update().select_related("app__organization").get(id=credential.id)
+    rows = Credential.objects.select_for_update(of=("self",)).select_related("app__organization")
+    credential = rows.get(id=credential.id)
     if credential.revoked_at is None:
         credential.revoked_at = timezone.now()
         credential.save(update_fields=["revoked_at"])
         _note(credential, "credential.revoke", person)
     return credential
+
+
+@transaction.atomic
+def credentials_used_note(*, used_at: Mapping[UUID, datetime]) -> int:
+    """Note when credentials were last used; an earlier moment than the one known changes nothing. Returns how many moved.
+
+    Ids that are not credentials are passed over.
+    """
+    rows = Credential.objects.select_for_update(no_key=True).filter(id__in=list(used_at)).order_by("id")
+    moved = [row for row in rows if row.last_used_at is None or row.last_used_at < used_at[row.id]]
+    for row in moved:
+        row.last_used_at = used_at[row.id]
+    return Credential.objects.bulk_update(moved, ["last_used_at"], batch_size=500)
 
 
 def _credential_make(app: App, kind: str) -> IssuedCredential:

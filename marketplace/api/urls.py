@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from marketplace.api import access_tokens, apis, apps, catalogue, organizations, stages, usage
+from marketplace.api import access_tokens, apis, apps, catalogue, operations, organizations, stages, usage
 
 urlpatterns = [
     path("me", organizations.Me.as_view()),
@@ -15,6 +15,8 @@ urlpatterns = [
     path("organizations/<str:organization>/access_tokens", access_tokens.OrganizationAccessTokens.as_view()),
     path("organizations/<str:organization>/usage", usage.OrganizationUsage.as_view()),
     path("organizations/<str:organization>/usage.csv", usage.OrganizationUsageCsv.as_view()),
+    path("organizations/<str:organization>/suspend", operations.OrganizationSuspend.as_view()),
+    path("organizations/<str:organization>/resume", operations.OrganizationResume.as_view()),
     path("memberships/<str:membership>", organizations.MemberOne.as_view()),
     path("invitations/accept", organizations.InvitationAccept.as_view()),
     path("invitations/<str:invitation>/withdraw", organizations.InvitationWithdraw.as_view()),
@@ -30,6 +32,8 @@ urlpatterns = [
     path("apis/<str:api>/stages/<str:stage>/withdraw", stages.StageWithdraw.as_view()),
     path("apis/<str:api>/deployments", stages.Deployments.as_view()),
     path("apis/<str:api>/deployments/<str:deployment>", stages.DeploymentOne.as_view()),
+    path("apis/<str:api>/suspend", operations.ApiSuspend.as_view()),
+    path("apis/<str:api>/resume", operations.ApiResume.as_view()),
     path("catalogue", catalogue.Catalogue.as_view()),
     path("catalogue/categories", catalogue.CatalogueCategories.as_view()),
     path("catalogue/<str:slug>", catalogue.CatalogueOne.as_view()),
@@ -38,6 +42,8 @@ urlpatterns = [
     path("apps/<str:app>", apps.AppOne.as_view()),
     path("apps/<str:app>/credentials", apps.AppCredentials.as_view()),
     path("apps/<str:app>/grants", apps.AppGrants.as_view()),
+    path("apps/<str:app>/suspend", operations.AppSuspend.as_view()),
+    path("apps/<str:app>/resume", operations.AppResume.as_view()),
     path("credentials/<str:credential>/rotate", apps.CredentialRotate.as_view()),
     path("credentials/<str:credential>/revoke", apps.CredentialRevoke.as_view()),
     path("grants/<str:grant>", apps.GrantOne.as_view()),

@@ -47,6 +47,12 @@ def platform_is_staff(person: Person) -> bool:
     return person.is_platform_operator or person.is_platform_finance
 
 
+def operator_require(*, person: Person, within: Organization | None = None) -> None:
+    """Raise NotPermitted unless the caller is an operator of the platform, and not through an organization's token."""
+    if not person.is_platform_operator or within is not None:
+        raise NotPermitted(_("Only the platform's operators can do this."), code="operator_required")
+
+
 def entity_find(model: type[Kind], rows: QuerySet[Kind], public_id: str) -> Kind:
     """Return the row of ``rows`` with a public id. Raises NotFound, also for an id that is not one."""
     try:

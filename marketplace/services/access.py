@@ -82,13 +82,20 @@ def app_update(*, app: App, person: Person | None, **fields: Any) -> App:
 
 
 @transaction.atomic
-def app_suspend(*, app: App, person: Person | None, is_suspended: bool = True) -> App:
-    """Stop (or let go on) all calls of an app, keeping its credentials and grants."""
-    app = App.objects.select_for_update().get(id=app.id)
+def app_suspend(*, app: App, person: Person | None, is_suspended: bool = True, reason: str = "") -> App:
+    """Stop (or let go on) all calls of an app, keeping its credentials and grants. Raises Conflict when it is deleted."""
+    app = App.objects.select_for_update(of=("self",)).select_related("organization").get(id=app.id)
+    _living_require(app)
     app.is_suspended = is_suspended
     app.save(update_fields=["is_suspended"])
     verb = "app.suspend" if is_suspended else "app.resume"
-    audit_record(verb=verb, subject=app.public_id, person=person, organization=app.organization)
+    audit_record(
+        verb=verb,
+        subject=app.public_id,
+        person=person,
+        organization=app.organization,
+        detail={"reason": reason[:300]},
+    )
     change_announce(kind="app", subject_id=app.id)
     return app
 

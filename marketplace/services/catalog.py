@@ -101,7 +101,7 @@ def api_update(*, api: Api, person: Person | None, **fields: Any) -> Api:
 @transaction.atomic
 def api_suspend(*, api: Api, person: Person | None, is_suspended: bool = True, reason: str = "") -> Api:
     """Take an Api off every gateway and out of the catalogue (or let it back), by the platform's hand."""
-    api = Api.objects.select_for_update().get(id=api.id)
+    api = Api.objects.select_for_update(of=("self",)).select_related("provider").get(id=api.id)
     api.is_suspended = is_suspended
     api.save(update_fields=["is_suspended", "updated_at"])
     _audit(api, "api.suspend" if is_suspended else "api.resume", person, reason=reason[:300])

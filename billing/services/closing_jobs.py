@@ -101,7 +101,7 @@ def closing_run(*, job_id: str, now: datetime, subscription_id: UUID | None = No
     if found is None:
         return period_close(now=now, subscription_id=subscription_id, **options)
     running = replace(found, state="running", started_at=timezone.now().isoformat())
-    progress = {"done": 0, "total": 0}
+    progress: dict[str, Any] = {"done": 0, "total": 0}
 
     def goes_on(done: int, total: int) -> bool:
         progress.update(done=done, total=total)

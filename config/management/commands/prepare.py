@@ -1,4 +1,7 @@
-"""`manage.py prepare`: migrations, demo data on first start, and the gateway's snapshot. The supervisor shows its lines."""
+"""`manage.py prepare`: migrations, static files, demo data on first start, and the gateway's snapshot.
+
+The supervisor shows its lines.
+"""
 
 import time
 from typing import Any
@@ -18,6 +21,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the steps, each with its time."""
         self._step("migrate", lambda: call_command("migrate", interactive=False, verbosity=0))
+        if not settings.WHITENOISE_USE_FINDERS:  # then files are served from STATIC_ROOT, by names with their hashes
+            self._step("static", lambda: call_command("collectstatic", interactive=False, verbosity=0))
         if settings.TOLLGATE.is_demo and not demo_is_loaded():
             self._step("demo data", lambda: demo_load(upstream_url=f"http://{settings.TOLLGATE.upstream_bind}"))
         self._step("publish", lambda: call_command("publish"))

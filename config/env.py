@@ -21,6 +21,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("demo", "production", "test")
 SECRET_KEY_CHARACTERS_MIN = 32
 WORKERS_MAX = 64
+EMAIL_SCHEMES = ("submission", "smtp", "file", "console", "memory", "dummy")
 
 
 class EnvironmentFault(Exception):
@@ -84,7 +85,10 @@ VARIABLES = (
     ),
     Variable("TOLLGATE_VALKEY_BIN", "folder of another Valkey's program for the embedded server", "/usr/bin"),
     Variable(
-        "EMAIL_URL", "where e-mail goes", "smtp+tls://person:secret@mail.example:587", "files below <var>/mail in demo"
+        "EMAIL_URL",
+        "where e-mail goes: submission:// (STARTTLS), smtp:// (smtp://…:465?ssl=1: TLS at once), file:///folder, console:",
+        "submission://person:secret@mail.example:587",
+        "files below <var>/mail in demo",
     ),
     Variable(
         "EMAIL_FROM",
@@ -99,6 +103,29 @@ VARIABLES = (
         '{"name": "Tollgate"}',
     ),
     Variable("TOLLGATE_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", "INFO", "INFO"),
+    # What follows is read by the data plane alone (gateway.dataplane.settings), which checks it.
+    Variable(
+        "TOLLGATE_BODY_BYTES_MAX", "largest body of a call, in bytes; an API may set less", "1073741824", "8589934592"
+    ),
+    Variable("TOLLGATE_HEADER_TIMEOUT_S", "seconds for a request's header section", "15", "15"),
+    Variable("TOLLGATE_BODY_TIMEOUT_S", "seconds that a client may pause in a body", "30", "30"),
+    Variable("TOLLGATE_IDLE_TIMEOUT_S", "seconds that a connection of a client is kept without a request", "75", "75"),
+    Variable("TOLLGATE_DRAIN_S", "seconds that calls under way get when a gateway stops", "30", "30"),
+    Variable("TOLLGATE_UPSTREAM_CONNECTIONS_MAX", "connections of a worker to one upstream", "512", "512"),
+    Variable("TOLLGATE_CLIENT_CONNECTIONS_MAX", "connections of clients to a worker", "20000", "20000"),
+    Variable(
+        "TOLLGATE_NONCE_STORE_DOWN",
+        "signed calls whose nonce cannot be checked: route (refused where the API demands one), deny or allow",
+        "deny",
+        "route",
+    ),
+    Variable("TOLLGATE_SIGNATURE_VARIANTS", "1: also accept what other clients sign for repeated parameters", "0", "1"),
+    Variable(
+        "TOLLGATE_AUTH_FAILURES_PER_S",
+        "failed authentications of one address that a worker bears per second; 0: no limit",
+        "20",
+        "20",
+    ),
 )
 _BY_NAME = {variable.name: variable for variable in VARIABLES}
 
@@ -153,6 +180,7 @@ def settings_read() -> Settings:
     portal_bind = env.str("TOLLGATE_PORTAL_BIND", "127.0.0.1:8000", validate=_is_bind)
     gateway_bind = env.str("TOLLGATE_GATEWAY_BIND", "127.0.0.1:8080", validate=_is_bind)
     public_url = env.str("TOLLGATE_PUBLIC_URL", f"http://{portal_bind}", validate=_is_http_url)
+    env.str("EMAIL_URL", *_email_default(), validate=_is_email_url)
     read = {
         "environment": env.str("TOLLGATE_ENV", "demo", validate=validate.OneOf(ENVIRONMENTS)),
         "secret_key": env.str("SECRET_KEY", validate=validate.Length(min=SECRET_KEY_CHARACTERS_MIN)),
@@ -176,7 +204,7 @@ def settings_read() -> Settings:
         "seal_s": env.float("TOLLGATE_SEAL_S", 1.0, validate=validate.Range(0.05, 60)),
         "upstream_private": env.bool("TOLLGATE_UPSTREAM_PRIVATE", True),
         "journal_fsync": env.bool("TOLLGATE_JOURNAL_FSYNC", False),
-        "email": env.dj_email_url("EMAIL_URL", "dummy:"),
+        "email": env.dj_email_url("EMAIL_URL", *_email_default()),
         "email_from": env.str("EMAIL_FROM", "Tollgate <no-reply@tollgate.example>"),
         "seller": env.json("TOLLGATE_SELLER", {"name": "Tollgate"}, validate=_is_seller),
         "log_level": env.str(
@@ -246,6 +274,16 @@ def _seal(env: Env) -> None:
             lines.append(f"  {name}: {said} Example: {name}={_BY_NAME[name].example}")
         message = "\n".join([f"The environment has {len(lines)} fault(s):", *lines])
         raise EnvironmentFault(message) from fault
+
+
+def _email_default() -> tuple[str, ...]:
+    """Production must say where e-mail goes: without it nobody can confirm an address, and no invoice arrives."""
+    return () if os.environ.get("TOLLGATE_ENV") == "production" else ("dummy:",)
+
+
+def _is_email_url(value: str) -> None:
+    if value.partition(":")[0] not in EMAIL_SCHEMES:
+        raise ValidationError(f"Must begin with one of {', '.join(EMAIL_SCHEMES)}, then a colon.")
 
 
 def _is_local(read: dict[str, Any]) -> bool:

@@ -18,6 +18,7 @@ GOOD = {
     "VALKEY_URL": "redis://cache.example:6379/0",
     "TOLLGATE_SECRET_KEYS": "k1:" + "A" * 43 + "=",
     "TOLLGATE_PUBLIC_URL": "https://portal.example",
+    "EMAIL_URL": "submission://person:secret@mail.example:587",
 }
 
 
@@ -33,7 +34,7 @@ def test_production_without_anything_names_every_missing_variable(clean: pytest.
     clean.setenv("TOLLGATE_ENV", "production")
     with pytest.raises(env.EnvironmentFault) as caught:
         env.settings_read()
-    for name in ("SECRET_KEY", "DATABASE_URL", "VALKEY_URL", "TOLLGATE_SECRET_KEYS"):
+    for name in ("SECRET_KEY", "DATABASE_URL", "VALKEY_URL", "TOLLGATE_SECRET_KEYS", "EMAIL_URL"):
         assert f"{name}: " in str(caught.value)
         assert f"Example: {name}=" in str(caught.value)
 
@@ -55,6 +56,7 @@ def test_production_without_anything_names_every_missing_variable(clean: pytest.
         ("TOLLGATE_SEAL_S", "soon"),
         ("TOLLGATE_PROXY_COUNT", "-1"),
         ("TOLLGATE_LOG_LEVEL", "LOUD"),
+        ("EMAIL_URL", "smtp+tls://mail.example"),
     ],
 )
 def test_a_bad_value_is_named_with_an_example(clean: pytest.MonkeyPatch, name: str, value: str) -> None:

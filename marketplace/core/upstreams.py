@@ -9,6 +9,7 @@ import re
 from urllib.parse import urlsplit
 
 URL_LENGTH_MAX = 300
+AUTHORITY_LENGTH_MAX = 253
 TIMEOUT_MS_MIN = 100
 TIMEOUT_MS_MAX = 300_000
 METADATA_HOSTS = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
@@ -20,6 +21,7 @@ METADATA_ADDRESSES = frozenset(
 _HOST = re.compile(
     r"(?=.{1,253}\Z)(?:[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9_])?\.?\Z"
 )
+_PORT = re.compile(r":[0-9]{1,5}\Z")
 _PATH = re.compile(r"(?:/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*)*\Z")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -66,6 +68,16 @@ def upstream_host_check(host: str, *, is_private_allowed: bool) -> None:
         raise UpstreamRefused("the host is neither a name nor an IP address")
     if not is_private_allowed and host.lower().rstrip(".").rpartition(".")[2] in ("localhost", "local", "internal"):
         raise UpstreamRefused("private hosts are not allowed on this platform")
+
+
+def upstream_authority_check(text: str) -> None:
+    """Refuse a Host header that is not ``host`` or ``host:port``: it is written into requests as it is. Raises UpstreamRefused."""
+    host, colon, port = text.rpartition(":") if _PORT.search(text) else (text, "", "")
+    if len(text) > AUTHORITY_LENGTH_MAX or not text.isascii() or (colon and not 1 <= int(port) <= 65_535):
+        raise UpstreamRefused("write the Host header as a host, or as host:port, such as weather.example:8443")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    upstream_host_check(host, is_private_allowed=True)
 
 
 def upstream_address_check(address: Address, *, is_private_allowed: bool) -> None:

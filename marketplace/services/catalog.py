@@ -18,7 +18,7 @@ from marketplace.core.upstreams import (
     TIMEOUT_MS_MAX,
     TIMEOUT_MS_MIN,
     UpstreamRefused,
-    upstream_host_check,
+    upstream_authority_check,
     upstream_url_parse,
 )
 from marketplace.errors import Fault, InvalidInput, LimitReached, NameTaken
@@ -29,7 +29,7 @@ from marketplace.services.audit import audit_record
 from marketplace.services.changes import change_announce
 from marketplace.services.deployments import deployment_publish, deployment_rollback, deployment_withdraw
 from marketplace.services.imports import ImportReport, api_import_openapi
-from marketplace.services.stages import search_tokens_set, stage_lock
+from marketplace.services.stages import api_lock, search_tokens_set, stage_lock
 
 __all__ = [
     "ImportReport",
@@ -101,7 +101,7 @@ def api_update(*, api: Api, person: Person | None, **fields: Any) -> Api:
 @transaction.atomic
 def api_suspend(*, api: Api, person: Person | None, is_suspended: bool = True, reason: str = "") -> Api:
     """Take an Api off every gateway and out of the catalogue (or let it back), by the platform's hand."""
-    api = Api.objects.select_for_update(of=("self",)).select_related("provider").get(id=api.id)
+    api = api_lock(api=api)
     api.is_suspended = is_suspended
     api.save(update_fields=["is_suspended", "updated_at"])
     _audit(api, "api.suspend" if is_suspended else "api.resume", person, reason=reason[:300])
@@ -120,7 +120,7 @@ def policies_set(*, api: Api, policies: dict[str, Any], person: Person | None) -
         raise InvalidInput(
             _("The policies cannot be set as asked."), faults=[Fault(pointer, text) for pointer, text in faults]
         )
-    api = Api.objects.select_for_update().get(id=api.id)
+    api = api_lock(api=api)
     api.policies = asdict(value)
     api.save(update_fields=["policies", "updated_at"])
     _audit(api, "api.policies_set", person)
@@ -140,7 +140,7 @@ def stage_upstream_set(
         faults.append(Fault("/upstream_url", str(error)))
     try:
         if host:
-            upstream_host_check(host.partition(":")[0], is_private_allowed=True)
+            upstream_authority_check(host)
     except UpstreamRefused as error:
         faults.append(Fault("/upstream_host", str(error)))
     if not TIMEOUT_MS_MIN <= timeout_ms <= TIMEOUT_MS_MAX:

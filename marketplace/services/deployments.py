@@ -15,7 +15,7 @@ from marketplace.models import Activation, Api, Deployment, Person, Stage
 from marketplace.models.base import id_mint
 from marketplace.services.audit import audit_record
 from marketplace.services.changes import change_announce
-from marketplace.services.stages import stage_lock
+from marketplace.services.stages import api_lock, stage_lock
 
 NOTE_LENGTH_MAX = 300
 
@@ -27,8 +27,8 @@ def deployment_publish(*, api: Api, stage: str, person: Person | None, note: str
     Numbers count 1, 2, 3 … without a gap per stage. Raises InvalidInput when the Api has no operation or the stage no
     upstream, or the note is too long.
     """
+    api = api_lock(api=api)
     row = stage_lock(api=api, stage=stage)
-    api = Api.objects.select_for_update().select_related("provider").get(id=api.id)
     identity = id_mint()
     definition = json.loads(json.dumps(asdict(_definition_make(api, row, deployment_id=str(identity)))))
     _note_check(note)
@@ -49,7 +49,7 @@ def deployment_publish(*, api: Api, stage: str, person: Person | None, note: str
 @transaction.atomic
 def deployment_rollback(*, stage: Stage, deployment: Deployment, person: Person | None) -> Activation:
     """Make an earlier (or later) deployment of the stage live again, exactly as it was. Raises Conflict, InvalidInput."""
-    row = Stage.objects.select_for_update().select_related("api__provider").get(id=stage.id)
+    row = _stage_lock(stage)
     if deployment.stage_id != row.id:
         message = _("This deployment belongs to another stage.")
         raise InvalidInput(message, faults=[Fault("/deployment", message)])
@@ -61,7 +61,7 @@ def deployment_rollback(*, stage: Stage, deployment: Deployment, person: Person 
 @transaction.atomic
 def deployment_withdraw(*, stage: Stage, person: Person | None) -> Activation:
     """Take the stage offline: gateways answer its calls as unknown within two seconds. Raises Conflict when nothing is live."""
-    row = Stage.objects.select_for_update().select_related("api__provider").get(id=stage.id)
+    row = _stage_lock(stage)
     if row.live_deployment_id is None:
         raise Conflict(_("Nothing is live on this stage."), code="stage_offline")
     return _activate(row, None, kind="withdraw", person=person)
@@ -111,6 +111,11 @@ def _activate(stage: Stage, deployment: Deployment | None, *, kind: str, person:
     )
     change_announce(kind="catalog", subject_id=stage.api_id)
     return activation
+
+
+def _stage_lock(stage: Stage) -> Stage:
+    """Lock the stage alone: a lock on its provider too would hold up everybody whose row refers to it."""
+    return Stage.objects.select_for_update(of=("self",)).select_related("api__provider").get(id=stage.id)
 
 
 def _note_check(note: str) -> None:

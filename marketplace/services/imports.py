@@ -14,7 +14,7 @@ from marketplace.core.paths import template_parse
 from marketplace.errors import DocumentRefused, Fault
 from marketplace.models import Api, Operation, Person
 from marketplace.services.audit import audit_record
-from marketplace.services.stages import search_tokens_set
+from marketplace.services.stages import api_lock, search_tokens_set
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def api_import_openapi(*, api: Api, text: str, person: Person | None) -> ImportR
     if read.faults:
         faults = [Fault(pointer, detail) for pointer, detail in read.faults]
         raise DocumentRefused(_("The document was not imported. Mend what is listed and try again."), faults=faults)
-    api = Api.objects.select_for_update().select_related("provider").get(id=api.id)
+    api = api_lock(api=api)
     created, kept, retired = _operations_replace(api, read.operations)
     policies_changed = _document_keep(api, read)
     search_tokens_set(api)

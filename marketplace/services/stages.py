@@ -8,6 +8,11 @@ from marketplace.errors import Fault, InvalidInput
 from marketplace.models import Api, Stage
 
 
+def api_lock(*, api: Api) -> Api:
+    """Return the Api, locked until the transaction ends. Whoever locks a stage too locks the Api first: one order, no deadlock."""
+    return Api.objects.select_for_update(of=("self",)).select_related("provider").get(id=api.id)
+
+
 def stage_lock(*, api: Api, stage: str) -> Stage:
     """Return the stage named ``stage`` of ``api``, locked until the transaction ends. Raises InvalidInput for no such stage."""
     try:

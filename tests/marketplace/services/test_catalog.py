@@ -137,6 +137,26 @@ def test_a_dangerous_upstream_is_refused(api: Api, alice: people.Party, url: str
     assert refusal.value.faults[0].pointer == "/upstream_url"
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["a.example:80\r\nX-Evil: 1", "a.example:", "a.example:0", "a.example:99999", "a b", "a/b", "x:y:80", "é.example"],
+)
+def test_a_host_header_that_is_more_than_a_host_is_refused(api: Api, alice: people.Party, host: str) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        catalog.stage_upstream_set(
+            api=api, stage="release", url="http://127.0.0.1:9000", host=host, person=alice.person
+        )
+    assert [fault.pointer for fault in refusal.value.faults] == ["/upstream_host"]
+
+
+@pytest.mark.parametrize("host", ["a.example", "a.example:8443", "10.0.0.1:80", "[::1]:8080", ""])
+def test_a_host_header_with_or_without_a_port_is_taken(api: Api, alice: people.Party, host: str) -> None:
+    stage = catalog.stage_upstream_set(
+        api=api, stage="release", url="http://127.0.0.1:9000", host=host, person=alice.person
+    )
+    assert stage.upstream_host == host
+
+
 def test_a_private_upstream_is_accepted_unless_the_platform_forbids_it(
     api: Api, alice: people.Party, settings: object
 ) -> None:

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Q
 
 from marketplace.errors import ApplicationError, Conflict, LimitReached, NameTaken
-from marketplace.models import Api, Change, Credential, Deployment, IdempotentAnswer
+from marketplace.models import Api, Change, Credential, Deployment, IdempotentAnswer, Organization, Stage
 from marketplace.services import access, accounts, catalog, changes, idempotency
 from tests.marketplace import people
 
@@ -124,3 +125,41 @@ def test_a_change_is_published_after_commit_and_again_until_it_worked(
     access.app_update(app=app, person=bob.person, name="Other")
     assert heard == [("app", app.id)] * 2
     assert not Change.objects.filter(published_at=None).exists()
+
+
+def test_a_deploy_takes_the_api_before_the_stage_and_never_the_provider(alice: people.Party) -> None:
+    api = people.api_make(alice)
+    stage = api.stages.get(name="release")
+
+    def others() -> int:
+        """How many sessions wait for a row of ours."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND wait_event_type = 'Lock'"
+            )
+            return int(cursor.fetchone()[0])
+
+    def deploy() -> Deployment:
+        try:
+            with transaction.atomic():
+                found = catalog.deployment_publish(api=api, stage="release", person=alice.person)
+                deployed.set()
+                assert checked.wait(10)
+                return found
+        finally:
+            connection.close()
+
+    deployed, checked = Event(), Event()
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Api.objects.select_for_update().get(id=api.id)
+            work = pool.submit(deploy)
+            until = monotonic() + 10
+            while not others() and monotonic() < until:
+                sleep(0.01)
+            Stage.objects.select_for_update(nowait=True).get(id=stage.id)
+        assert deployed.wait(10)
+        with transaction.atomic():  # rows that refer to the provider go on being written while a deploy runs
+            Organization.objects.select_for_update(nowait=True, no_key=True).get(id=alice.organization.id)
+        checked.set()
+        assert work.result().number == 2

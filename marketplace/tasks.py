@@ -11,9 +11,10 @@ from marketplace.errors import ApplicationError
 from marketplace.selectors.accounts import invitations_unsent
 from marketplace.services import changes, idempotency, invitations
 
-MAIL_RETRIES_MAX = 6
-MAIL_RETRY_S = 30
-"""First wait before a mail is tried again; it doubles each time."""
+MAIL_RETRIES_MAX = 4
+MAIL_RETRY_S = 15
+"""First wait before a mail is tried again; it doubles each time, and the last (120 s) stays below the queue's visibility
+time-out: a task that waits longer is handed out twice. What fails for longer is found by the sweep."""
 CHANGES_KEPT_DAYS = 7
 
 

@@ -90,6 +90,8 @@ def organization_create(
     *, name: str, person: Person | None, is_provider: bool = False, is_consumer: bool = True
 ) -> Organization:
     """Create an organization; ``person`` (unless None: made by the platform) becomes its owner. Raises InvalidInput, LimitReached."""
+    if person is not None:
+        Person.objects.select_for_update(no_key=True).get(id=person.id)  # one at a time, or the limit is none
     if person is not None and person.memberships.count() >= ORGANIZATIONS_PER_PERSON_MAX:
         raise LimitReached(
             _("You belong to %(max)d organizations, which is the most there can be. Leave one first.")
@@ -132,7 +134,8 @@ def organization_update(*, organization: Organization, person: Person | None, **
         organization=organization,
         detail={"fields": sorted(fields)},
     )
-    _apps_announce(organization)
+    if "name" in fields:  # all that gateways know of these
+        _apps_announce(organization)
     return organization
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from marketplace import tasks
 from marketplace.core import permissions
 from marketplace.errors import Conflict, Gone, InvalidInput, NameTaken, NotFound, NotPermitted
-from marketplace.models import AccessToken, Invitation, Membership, Organization, Person
+from marketplace.models import AccessToken, Change, Invitation, Membership, Organization, Person
 from marketplace.selectors import accounts as people_shown
 from marketplace.services import access_tokens, accounts, invitations
 from tests.marketplace import people
@@ -198,3 +198,18 @@ def test_the_login_door_has_a_limit(client, bob: people.Party) -> None:
     attempt = {"login": "bob@example.com", "password": "wrong"}
     codes = [client.post("/accounts/login/", attempt).status_code for _ in range(31)]
     assert codes[0] == 200 and codes[-1] == 429
+
+
+def test_a_mail_waits_for_its_next_try_less_than_the_queue_waits_for_its_worker() -> None:
+    from config.queue import VISIBILITY_TIMEOUT_S
+
+    assert tasks.MAIL_RETRY_S * 2 ** (tasks.MAIL_RETRIES_MAX - 1) < VISIBILITY_TIMEOUT_S
+
+
+def test_only_a_new_name_is_told_to_the_gateways(bob: people.Party) -> None:
+    people.app_make(bob)
+    before = Change.objects.count()
+    accounts.organization_update(organization=bob.organization, person=bob.person, address="Elsewhere 1")
+    assert Change.objects.count() == before
+    accounts.organization_update(organization=bob.organization, person=bob.person, name="Another house")
+    assert Change.objects.count() == before + 1

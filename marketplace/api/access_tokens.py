@@ -6,7 +6,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from marketplace.api.base import Endpoint, Paged, Strict, operation
+from marketplace.api.base import NEVER_STORED, Endpoint, Paged, Strict, operation
 from marketplace.core.permissions import SCOPES
 from marketplace.selectors import accounts as people
 from marketplace.selectors.paging import page_take
@@ -77,7 +77,7 @@ class AccessTokens(Endpoint):
         self.rate_limit("access_token_issue", ISSUE_RATE)
         issued = access_tokens.access_token_issue(person=self.person, organization=organization, **fields)
         body = AccessTokenIssued(issued.access_token, context={"text": issued.text}).data
-        return Response(body, status=201)
+        return Response(body, status=201, headers=NEVER_STORED)
 
 
 class OrganizationAccessTokens(Endpoint):

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from marketplace.api.apis import ApiEndpoint
-from marketplace.api.base import Endpoint, Paged, Strict, operation
+from marketplace.api.base import NEVER_STORED, Endpoint, Paged, Strict, operation
 from marketplace.models import App, CredentialKind, Grant
 from marketplace.selectors import access as shown
 from marketplace.selectors import accounts as people
@@ -196,4 +196,4 @@ class GrantOne(Endpoint):
 
 
 def _issued(issued: IssuedCredential) -> Response:
-    return Response(IssuedCredentialOut(issued).data, status=201, headers={"Cache-Control": "no-store"})
+    return Response(IssuedCredentialOut(issued).data, status=201, headers=NEVER_STORED)

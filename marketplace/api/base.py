@@ -34,6 +34,8 @@ from marketplace.selectors.paging import PAGE_DEFAULT, PAGE_MAX, Page
 from marketplace.services import idempotency
 
 IDEMPOTENCY_KEY_LENGTH_MAX = 255
+NEVER_STORED = {"Cache-Control": "no-store"}
+"""On answers that carry, or may carry, a secret that is shown once."""
 
 logger = logging.getLogger(__name__)
 
@@ -291,7 +293,7 @@ def _answer_once(view: Endpoint, request: Request, run: Callable[[], Response]) 
     fingerprint = hashlib.sha256(b"\0".join(part if isinstance(part, bytes) else part.encode() for part in parts))
     claim = idempotency.answer_begin(owner=owner, key=key, fingerprint=fingerprint.hexdigest())
     if isinstance(claim, idempotency.StoredAnswer):
-        return Response(claim.body, status=claim.status, headers={"Idempotent-Replayed": "true"})
+        return Response(claim.body, status=claim.status, headers={"Idempotent-Replayed": "true", **NEVER_STORED})
     try:
         with transaction.atomic():
             response = run()

@@ -114,6 +114,7 @@ def test_a_repeated_post_with_a_key_creates_one_thing_and_gives_the_same_answer(
     assert (first.status_code, second.status_code) == (201, 201)
     assert second.json() == first.json()
     assert second["Idempotent-Replayed"] == "true"
+    assert second["Cache-Control"] == "no-store", "a replayed answer may hold a secret"
     assert App.objects.count() == 1
     other = program.post(apps_path(bob), {"name": "Other"}, idempotency_key="k-1")
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")

@@ -171,7 +171,7 @@ def _show(request: HttpRequest, invoice: Invoice, *, form: TransferForm | None =
         "form": form or TransferForm(initial=initial, invoice=invoice),
         "today": timezone.localdate(),
         "is_finance": True,
-        "crumbs": [(_("Invoices"), reverse("billing:finance_invoices")), (str(invoice), "")],
+        "crumbs": [(_("Invoices"), reverse("billing:finance_invoices")), (_name(invoice), "")],
     }
     return render(request, "billing/finance_invoice.html", context, status=400 if form is not None else 200)
 
@@ -229,5 +229,9 @@ def _to(invoice: Invoice) -> HttpResponse:
 def _crumbs(invoice: Invoice) -> list[tuple[str, str]]:
     return [
         (_("Invoices"), reverse("billing:finance_invoices")),
-        (str(invoice), reverse("billing:finance_invoice", args=[invoice.public_id])),
+        (_name(invoice), reverse("billing:finance_invoice", args=[invoice.public_id])),
     ]
+
+
+def _name(invoice: Invoice) -> str:
+    return invoice.number or invoice.organization.name

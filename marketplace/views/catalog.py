@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from marketplace.errors import InvalidInput, NotFound
 from marketplace.models import Api, Operation, Person
 from marketplace.selectors.catalog import catalog_get, catalog_list, categories_list, operation_get, operations_list
-from marketplace.views.context import membership_default
+from marketplace.views.context import membership_default, portal
 from marketplace.views.first_call import sample_call
 from marketplace.views.markdown import markdown_render
 from marketplace.views.schema import Node, SchemaReader, example_of, rules_of
@@ -34,7 +34,8 @@ def home(request: HttpRequest) -> HttpResponse:
         )
         return redirect(f"pages:{area}", membership.organization.slug)
     if request.user.is_authenticated and membership is None:
-        return redirect("pages:organization_new")
+        areas = portal(request)["portal"]["areas"]  # the platform's own people belong to no organization
+        return redirect(areas[0].url if areas else "pages:organization_new")
     page = catalog_list(limit=FEATURED_MAX)
     return render(request, "marketplace/home.html", {"apis": page.rows, "categories": categories_list()})
 

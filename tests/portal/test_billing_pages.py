@@ -83,6 +83,10 @@ def test_finance_pages_are_for_the_platforms_finance_alone(scene: Scene, money: 
     assert client_of(scene.bob).post(step).status_code == 404
 
 
+def test_the_platforms_finance_lands_on_its_home_after_the_login(scene: Scene, money: Money) -> None:
+    assert client_of(money.fiona).get("/").headers["Location"] == "/finance/"
+
+
 def test_developers_see_subscriptions_but_no_invoices_and_viewers_neither(scene: Scene, money: Money) -> None:
     from marketplace.services.accounts import member_add
 

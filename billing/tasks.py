@@ -1,4 +1,4 @@
-"""It is time: each task calls one service. All are safe to repeat and to run twice at once. When they run: config.celery."""
+"""It is time: each task calls one service. All are safe to repeat and to run twice at once. When they run: config/beat.py."""
 
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -9,6 +9,7 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from billing.core.periods import month_shift
+from billing.errors import LedgerDisagrees
 from billing.selectors.earnings import providers_due
 from billing.services import closing, dispatch, ledger, statements, usage
 from billing.services.closing_jobs import closing_run
@@ -65,10 +66,17 @@ def invoices_send() -> None:
 
 @shared_task(name="billing.tasks.statements_compute")
 def statements_compute() -> None:
-    """Compute the draft statements of this month and the one before."""
+    """Compute the draft statements of this month and the one before. A provider whose books disagree does not stop the others."""
     today = timezone.now().date()
+    wrong = []
     for month in (month_shift(today.replace(day=1), -1), today):
-        statements.statements_compute(month=month, now=timezone.now(), providers=providers_due(period_of=month))
+        for provider in providers_due(period_of=month):
+            try:
+                statements.statements_compute(month=month, now=timezone.now(), providers=[provider])
+            except LedgerDisagrees as problem:
+                wrong.append(f"{provider.public_id}: {problem}")
+    if wrong:
+        raise RuntimeError(f"no statement was computed: {'; '.join(wrong)}")
 
 
 @shared_task(name="billing.tasks.ledger_audit")

@@ -96,7 +96,7 @@ class ApiPlans(ApiEndpoint):
         rows = Plan.objects.filter(api=found)
         rows = rows if is_inside else rows.filter(status=PlanStatus.PUBLISHED, is_visible=True)
         page = page_take(rows, order=("-id",), bound={"of": api, "inside": is_inside}, **self.query)
-        cards = [plan_show(shown.plan_get(plan_id=plan.id)) for plan in page.rows]
+        cards = [plan_show(card) for card in shown.plan_cards(plans=page.rows)]
         body = {"data": cards, "has_more": page.has_more, "next_cursor": page.next_cursor or None}
         return Response(body)
 
@@ -124,6 +124,9 @@ class PlanOne(Endpoint):
     def patch(self, request: Request, plan: str) -> Response:
         """Anything of a draft; of a published plan how it is shown."""
         found = plan_find(person=self.person, public_id=plan, is_managing=True, within=self.within)
+        Plan.objects.select_for_update(no_key=True).get(
+            id=found.id
+        )  # of two changes to one version the later is refused
         self.match_require(plan_show(shown.plan_get(plan_id=found.id)))
         fields = dict(self.body)
         prices = drafts_read(found.api, fields.pop("prices")) if "prices" in fields else None

@@ -24,6 +24,7 @@ MONTHS_MAX = 36
 
 YEAR_MIN, YEAR_MAX = 1900, 9000
 _HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
 
 
 def zone_get(time_zone: str) -> ZoneInfo:
@@ -59,6 +60,13 @@ def month_shift(day: date, months: int) -> date:
     if not YEAR_MIN <= year <= YEAR_MAX:
         raise PeriodInvalid(f"billing knows the years {YEAR_MIN} to {YEAR_MAX}")
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+def month_reach(month: date) -> tuple[datetime, datetime]:
+    """Return bounds that hold the month of a day in whatever time zone: for queries to look near, before zones are asked."""
+    year = min(max(month.year, YEAR_MIN), YEAR_MAX)
+    first = datetime(year, month.month, 1, tzinfo=UTC)
+    return first - _DAY, first + 32 * _DAY
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum
 
-from billing.core.periods import Period, calendar_month, day_start
+from billing.core.periods import Period, calendar_month, day_start, month_reach
 from billing.models import AccountKind, InvoiceLine, InvoiceStatus, LedgerEntry, ProviderStatement
 from marketplace.models import Organization
 
@@ -98,9 +98,10 @@ def statement_list(*, provider: Organization | None = None) -> QuerySet[Provider
 
 
 def providers_due(*, period_of: date) -> list[Organization]:
-    """Return the providers that earned anything by invoices issued or voided around a month: they get a statement."""
-    providers = InvoiceLine.objects.filter(invoice__status__in=[InvoiceStatus.ISSUED, InvoiceStatus.VOID])
-    ids = providers.values_list("provider_id", flat=True).distinct()
+    """Return the providers with lines on invoices issued or voided in a month of any time zone: they get a statement."""
+    bounds = month_reach(period_of)
+    moved = Q(invoice__issued_at__range=bounds) | Q(invoice__voided_at__range=bounds)
+    ids = InvoiceLine.objects.filter(moved).values_list("provider_id", flat=True).distinct()
     return list(Organization.objects.filter(id__in=ids).order_by("id"))
 
 

@@ -128,6 +128,13 @@ def plan_get(*, plan_id: UUID) -> PlanCard:
     return plan_card(_with_prices(Plan.objects.filter(id=plan_id)).get())
 
 
+def plan_cards(*, plans: Iterable[Plan]) -> list[PlanCard]:
+    """Return these plans with their prices, in the order given, in a few queries whatever their number."""
+    ids = [plan.id for plan in plans]
+    found = {plan.id: plan_card(plan) for plan in _with_prices(Plan.objects.filter(id__in=ids))}
+    return [found[key] for key in ids if key in found]
+
+
 def commission_rate_at(plan: Plan, moment: datetime) -> Decimal:
     """Return the platform's share of the plan's lines at a moment: the plan's own rate, else the platform's of that day."""
     if plan.commission_rate is not None:

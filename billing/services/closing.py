@@ -1,7 +1,8 @@
 """Make it so: turn and close what is due. Each subscription and each draft is a transaction of its own.
 
-One that fails in a way nobody foresaw is parked and the others go on; a store that is down stops the whole run, which the
-schedule repeats. Closing drafts; it neither moves a subscription to its next period early nor issues anything.
+One that fails in a way nobody foresaw is parked and the others go on. A store that is down, or the end of the worker's time,
+stops the whole run, which the schedule repeats. Closing drafts; it neither moves a subscription to its next period early nor
+issues anything.
 """
 
 import logging
@@ -11,14 +12,14 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from billing.core.money import Money
-from billing.core.periods import day_start, month_shift
-from billing.models import BillingPeriod, Invoice, LateUsage, Subscription, SubscriptionStatus
+from billing.core.periods import day_start, month_reach, month_shift
+from billing.models import BillingPeriod, Invoice, InvoiceStatus, LateUsage, Subscription, SubscriptionStatus
 from billing.services.drafts import invoice_draft
 from billing.services.locks import work_lock
+from billing.services.queue import RUN_STOPS
 from billing.services.subscriptions import subscription_park, subscription_turn, subscriptions_due
 
 DRAFT_GRACE = timedelta(hours=2)
@@ -59,7 +60,7 @@ def periods_turn(*, now: datetime) -> int:
     for subscription_id in subscriptions_due(now=now):
         try:
             turned += subscription_turn(subscription_id=subscription_id, now=now)
-        except (OperationalError, InterfaceError):
+        except RUN_STOPS:
             raise
         except Exception as problem:
             logger.exception("parked: %s could not be turned", subscription_id)
@@ -84,7 +85,8 @@ def period_close(
     until: datetime | None = None,
     on_progress: Progress | None = None,
 ) -> list[Closed]:
-    """Close periods on demand, running ones too: those that begin in a local ``month``; or those ended by ``until``.
+    """Close periods on demand, running ones too: those that begin in a local ``month``; or those ended by ``until`` that
+    are open or drafted.
 
     With ``subscription_id`` only its own; with nothing else, its current one. Drafts are computed anew. Later calls of a
     period that was closed and issued early go on the next invoice. ``on_progress`` hears of every draft and may stop it.
@@ -93,13 +95,15 @@ def period_close(
     if subscription_id is not None:
         periods = periods.filter(subscription_id=subscription_id)
     if month is not None:
-        wanted = [period.id for period in periods.select_related("subscription") if _begins_in(period, month)]
+        near = periods.filter(starts_at__range=month_reach(month))
+        wanted = [period.id for period in near.select_related("subscription") if _begins_in(period, month)]
         periods = periods.filter(id__in=wanted)
     elif subscription_id is not None and until is None:
         current = Subscription.objects.get(id=subscription_id).current_period_start
         periods = periods.filter(starts_at=current)
     else:
-        periods = periods.filter(ends_at__lte=until or now)
+        waiting = Q(closed_at=None) | Q(invoice__status=InvoiceStatus.DRAFT)
+        periods = periods.filter(waiting, ends_at__lte=until or now)
     return _close(periods, now, on_progress)
 
 
@@ -143,7 +147,7 @@ def _late_close(now: datetime) -> list[Closed]:
 def _draft(group: _Group, now: datetime) -> Closed:
     try:
         invoice = invoice_draft(**asdict(group), now=now)
-    except (OperationalError, InterfaceError):
+    except RUN_STOPS:
         raise
     except Exception as problem:
         logger.exception("parked: %s could not be drafted", group)

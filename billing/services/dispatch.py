@@ -12,6 +12,7 @@ from django.utils import translation
 
 from billing.core.money import Money
 from billing.models import Invoice, InvoiceStatus
+from billing.services.queue import RUN_STOPS
 from marketplace.models import Membership, Role
 
 SEND_BATCH_MAX = 200
@@ -59,7 +60,9 @@ def invoices_send(*, now: datetime) -> int:
     for invoice_id in waiting.values_list("id", flat=True)[:SEND_BATCH_MAX]:
         try:
             sent += invoice_send(invoice_id=invoice_id, now=now)
-        except OSError:  # smtplib's errors are OSErrors too
+        except RUN_STOPS:
+            raise
+        except Exception:  # an address that no mail server takes, a PDF that is gone: the others go out
             logger.warning("invoice %s not sent, will be tried again", invoice_id, exc_info=True)
     return sent
 

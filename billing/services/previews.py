@@ -3,17 +3,16 @@
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.db.models import F, Sum
-
 from billing.core.ledger import Entry, Posting, post_invoice_issued, post_invoice_voided
 from billing.core.numbering import number_format
 from billing.core.periods import zone_get
-from billing.models import AccountKind, Invoice, NumberSeries, Payment
+from billing.models import AccountKind, Invoice, NumberSeries
 from billing.selectors.reconcile import Difference, invoice_differences
 from billing.services.dispatch import invoice_recipients
 from billing.services.invoices import PAYMENT_TERM_DAYS
 from billing.services.ledger import invoice_claim
 from billing.services.numbering import INVOICE_SERIES
+from billing.services.payments import payments_with_credit
 from marketplace.models import Organization
 
 
@@ -41,9 +40,7 @@ class IssueEffect:
 def issue_effect(*, invoice: Invoice, now: datetime) -> IssueEffect:
     """Return what issuing this invoice now will do; with differences it will be refused."""
     row = NumberSeries.objects.filter(code=f"{INVOICE_SERIES}-{now.year}").first()
-    payments = Payment.objects.filter(organization_id=invoice.organization_id, currency=invoice.currency)
-    summed = payments.annotate(used=Sum("allocations__amount_minor", default=0)).filter(used__lt=F("amount_minor"))
-    credit = sum(payment.amount_minor - payment.used for payment in summed)
+    credit = sum(rest for _payment, rest in payments_with_credit(invoice))
     return IssueEffect(
         number=number_format(series=INVOICE_SERIES, year=now.year, sequence=(row.last_number if row else 0) + 1),
         due_on=now.astimezone(zone_get(invoice.time_zone)).date() + timedelta(days=PAYMENT_TERM_DAYS),

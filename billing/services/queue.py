@@ -6,11 +6,12 @@ What is handed over here is only hurried: a scheduled task finds whatever was le
 import logging
 
 from celery import current_app
-from django.db import transaction
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import InterfaceError, OperationalError, transaction
 
 logger = logging.getLogger(__name__)
-ENQUEUE_TIMEOUT_S = 2
-"""The longest that a request waits for the broker."""
+RUN_STOPS = (OperationalError, InterfaceError, SoftTimeLimitExceeded)
+"""What ends a whole run over many rows, and says nothing about the row it happened at: the schedule goes on from there."""
 
 
 def task_enqueue(name: str, *arguments: str) -> None:

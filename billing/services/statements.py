@@ -28,9 +28,7 @@ def statement_compute(*, provider: Organization, month: date, currency: str, now
     Returns None when nothing was earned; an issued statement is returned unchanged. Safe to repeat. Raises
     LedgerDisagrees when lines and books differ, InvalidInput for a month outside YEARS.
     """
-    if month.year not in YEARS:
-        text = _("Choose a month of the years %(first)d to %(last)d.") % {"first": YEARS[0], "last": YEARS[-1]}
-        raise InvalidInput(text, faults=[Fault("/month", text)])
+    _month_check(month)
     provider = Organization.objects.select_for_update(no_key=True).get(id=provider.id)
     first = month.replace(day=1)
     statement = ProviderStatement.objects.filter(provider=provider, month=first, currency=currency).first()
@@ -91,13 +89,20 @@ def statement_issue(*, statement: ProviderStatement, person: Person | None, now:
 
 
 def statements_compute(*, month: date, now: datetime, providers: Sequence[Organization]) -> list[ProviderStatement]:
-    """Compute the drafts of a month for several providers, in every currency they earned in."""
+    """Compute the drafts of a month for several providers, in every currency they earned in. Raises as statement_compute."""
+    _month_check(month)
     computed = [
         statement_compute(provider=provider, month=month, currency=currency, now=now)
         for provider in providers
         for currency in currencies_earned(provider=provider)
     ]
     return [statement for statement in computed if statement is not None]
+
+
+def _month_check(month: date) -> None:
+    if month.year not in YEARS:
+        text = _("Choose a month of the years %(first)d to %(last)d.") % {"first": YEARS[0], "last": YEARS[-1]}
+        raise InvalidInput(text, faults=[Fault("/month", text)])
 
 
 def _lines_write(statement: ProviderStatement, earnings: Sequence[Earning]) -> None:

@@ -6,8 +6,12 @@ from urllib.parse import parse_qs, urlsplit
 VISIBILITY_TIMEOUT_S = 300
 """After this, a task that a killed worker had taken is given to another. Longer than any task may run."""
 
+CONNECT_TIMEOUT_S = 2
+"""The longest that a person's request waits for a broker that does not take connections."""
+
 TRANSPORT_OPTIONS: dict[str, Any] = {
     "visibility_timeout": VISIBILITY_TIMEOUT_S,
+    "socket_connect_timeout": CONNECT_TIMEOUT_S,
     "global_keyprefix": "tg:queue:",
     "socket_keepalive": True,
 }

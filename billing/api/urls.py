@@ -23,7 +23,7 @@ urlpatterns = [
     path("organizations/<str:organization>/statements", statements.OrganizationStatements.as_view()),
     path("invoices/<str:invoice>", invoices.InvoiceOne.as_view()),
     path("invoices/<str:invoice>/pdf", invoices.InvoicePdf.as_view()),
-    path("invoices/<str:invoice>/evidence", invoices.InvoiceEvidence.as_view()),
+    path("invoices/<str:invoice>/evidence", invoices.InvoiceEvidence.as_view(), name="api_invoice_evidence"),
     path("invoices/<str:invoice>/lines/<str:line>/hours", invoices.LineHours.as_view()),
     path("invoices/<str:invoice>/lines/<str:line>/calls", invoices.LineCalls.as_view()),
     path("invoices/<str:invoice>/payments", invoices.InvoicePayments.as_view()),

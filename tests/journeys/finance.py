@@ -11,12 +11,14 @@ from typing import Any
 
 from pypdf import PdfReader
 
+from tests import servers
 from tests.journeys.consumer import ADDRESS, ORGANIZATION
 from tests.journeys.provider import PAID_INCLUDED, TIERS
 from tests.journeys.town import Town
 from tests.journeys.windows import Window, mails_to
 
 REFERENCE = "NEWCOMER 0001"
+AUDITED_FILES_MAX = 8
 
 
 @dataclass(frozen=True)
@@ -126,20 +128,30 @@ def consumer_sees(window: Window, slug: str, issued: Issued) -> dict[str, Any]:
     window.click(issued.number, within="main", exact=True)
     window.sees("Paid")
     assert issued.number in pdf_text(window.download("PDF"))
-    answer = window.page.context.request.get(f"{window.url}/api/v1/invoices/{issued.public_id}/evidence")
-    assert answer.status == 200, answer.text()
-    evidence: dict[str, Any] = answer.json()
+    evidence: dict[str, Any] = json.loads(window.download("Evidence"))
     assert evidence["number"] == issued.number
     return evidence
 
 
 def evidence_recompute(town: Town, evidence: dict[str, Any], folder: Path) -> None:
-    """The offline tool agrees on every line; a bill that is one cent too high it does not accept."""
+    """The offline tool agrees on every line."""
     path = folder / "invoice.json"
     path.write_text(json.dumps(evidence))
     said = town.python("-m", "billing.core.recompute", str(path)).splitlines()
     assert len(said) == len(evidence["lines"]) + 1
     assert all(line.startswith("ok: ") for line in said), said
+
+
+def journal_audit(town: Town, *, request_ids: list[str]) -> None:
+    """The commands of docs/journal.md, typed as they stand there, over all evidence: seals hold, our calls are listed."""
+    written = (servers.ROOT / "docs" / "journal.md").read_text(encoding="utf-8")
+    verify, show = re.findall(r'^ +python -c "(.+)" FILE\.seg\.gz$', written, flags=re.MULTILINE)
+    files = sorted(Path(town.environment["TOLLGATE_EVIDENCE_DIR"]).glob("*/*/*.seg.gz"))
+    assert files
+    digest, sealed = town.python("-c", verify, str(files[0])).split()
+    assert digest == sealed
+    listed = "".join(town.python("-c", show, str(file)) for file in files[-AUDITED_FILES_MAX:]).lower()
+    assert any(one.lower() in listed for one in request_ids)
 
 
 def statement_prepare(window: Window) -> None:

@@ -52,5 +52,6 @@ def test_the_whole_story_from_a_document_to_a_paid_invoice(
 
         evidence = finance.consumer_sees(theirs, slug, issued)
         finance.evidence_recompute(town, evidence, tmp_path)
+        finance.journal_audit(town, request_ids=served)
         finance.statement_shows(hers, alice.organization.slug, issued)
         print({name: round(seconds, 1) for name, seconds in town.took_s.items()})

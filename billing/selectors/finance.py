@@ -63,7 +63,8 @@ class LineChange:
 def finance_overview(*, now: datetime) -> FinanceOverview:
     """Return the counts of the home page."""
     unpaid = Invoice.objects.filter(status=InvoiceStatus.ISSUED, payment_status=PaymentStatus.UNPAID)
-    parked = Subscription.objects.filter(is_parked=True).select_related("organization", "api", "plan").order_by("id")
+    parked = Subscription.objects.filter(is_parked=True).select_related("organization", "api", "plan")
+    parked = parked.defer("api__document").order_by("id")
     stuck = invoices_stuck(since=now - STUCK_AFTER).select_related("organization")
     return FinanceOverview(
         queue=review_counts(),

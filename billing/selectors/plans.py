@@ -150,4 +150,8 @@ def prices_cheapest(cards: Iterable[PlanCard]) -> PlanCard | None:
 
 def _with_prices(plans: QuerySet[Plan]) -> QuerySet[Plan]:
     prices = Price.objects.select_related("meter").prefetch_related("tiers").order_by("position", "created_at")
-    return plans.select_related("api__provider").prefetch_related(Prefetch("prices", queryset=prices))
+    return (
+        plans.select_related("api__provider")
+        .defer("api__document")
+        .prefetch_related(Prefetch("prices", queryset=prices))
+    )

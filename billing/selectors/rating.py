@@ -96,7 +96,9 @@ def late_waiting(*, organization_id: UUID, currency: str, draft: Invoice | None 
         unclaimed, subscription__organization_id=organization_id, subscription__plan__currency=currency
     )
     return list(
-        rows.select_related("subscription__api", "subscription__plan").order_by("subscription_id", "hour", "id")
+        rows.select_related("subscription__api", "subscription__plan")
+        .defer("subscription__api__document")
+        .order_by("subscription_id", "hour", "id")
     )
 
 

@@ -36,7 +36,8 @@ def invoice_differences(*, invoice: Invoice) -> list[Difference]:
     """Return every disagreement about an invoice; an empty list allows its issue."""
     lines = list(invoice.lines.select_related("subscription", "meter"))
     found: list[Difference] = []
-    for period in invoice.periods.select_related("subscription__api", "subscription__plan"):
+    periods = invoice.periods.select_related("subscription__api", "subscription__plan")
+    for period in periods.defer("subscription__api__document"):
         found += _period_differences(period, invoice)
         found += _line_differences(period, [line for line in lines if line.subscription_id == period.subscription_id])
     found += _late_differences(invoice, lines)

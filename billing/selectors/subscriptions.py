@@ -92,13 +92,13 @@ def subscription_list(*, organization: Organization, is_ended_shown: bool = True
     """Return the organization's subscriptions, the newest first."""
     rows = Subscription.objects.filter(organization=organization)
     rows = rows if is_ended_shown else rows.exclude(status=SubscriptionStatus.ENDED)
-    return rows.select_related("plan", "api__provider", "app", "grant").order_by("-id")
+    return rows.select_related("plan", "api__provider", "app", "grant").defer("api__document").order_by("-id")
 
 
 def subscriber_list(*, provider: Organization) -> QuerySet[Subscription]:
     """Return the subscriptions to a provider's APIs, the newest first."""
     rows = Subscription.objects.filter(api__provider=provider)
-    return rows.select_related("plan", "api", "organization").order_by("-id")
+    return rows.select_related("plan", "api", "organization").defer("api__document").order_by("-id")
 
 
 def subscribers_count(*, api: Api) -> dict[object, int]:

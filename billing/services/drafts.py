@@ -98,7 +98,11 @@ def _periods(organization_id: UUID, currency: str, bounds: Bounds) -> list[Billi
         ends_at=bounds[1],
     )
     related = rows.select_related("subscription__api", "subscription__plan", "subscription__organization")
-    live = related.exclude(subscription__is_parked=True).select_for_update(of=("self",))
+    live = (
+        related.defer("subscription__api__document")
+        .exclude(subscription__is_parked=True)
+        .select_for_update(of=("self",))
+    )
     return list(live.order_by("subscription__api__name", "id"))
 
 

@@ -60,6 +60,7 @@ def grants_list(
 ) -> QuerySet[Grant]:
     """Grants of an app, for an api, or of all apps of an organization; those that have ended only when asked for."""
     rows = Grant.objects.select_related("app__organization", "api__provider")
+    rows = rows.defer("api__document", "api__search_tokens")
     if app is not None:
         rows = rows.filter(app=app)
     if api is not None:

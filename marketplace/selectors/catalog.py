@@ -16,6 +16,9 @@ from marketplace.selectors.paging import PAGE_DEFAULT, Page, page_take
 RANK_SCALE = 1_000_000
 """Search ranks are compared as whole numbers of this resolution, so that a cursor can hold one."""
 
+HEAVY = ("document", "search_tokens")
+"""Columns of up to some megabytes that no list shows: loaded only when one API is looked at."""
+
 
 @dataclass(frozen=True, slots=True)
 class Category:
@@ -26,14 +29,15 @@ class Category:
 
 
 def listed_apis() -> QuerySet[Api]:
-    """The APIs that the catalogue lists: public, live on release, nobody suspended."""
-    return Api.objects.filter(
+    """The APIs that the catalogue lists: public, live on release, nobody suspended; without their documents."""
+    rows = Api.objects.filter(
         visibility=Visibility.PUBLIC,
         is_suspended=False,
         provider__is_suspended=False,
         stages__name="release",
         stages__live_deployment__isnull=False,
-    ).select_related("provider")
+    )
+    return rows.select_related("provider").defer(*HEAVY)
 
 
 def catalog_list(
@@ -76,8 +80,10 @@ def catalog_get(*, slug: str, person: Person | None = None) -> Api:
 
 
 def apis_list(*, organization: Organization) -> QuerySet[Api]:
-    """An organization's own APIs, with ``operations_live`` counted."""
-    return organization.apis.annotate(operations_live=Count("operations", filter=Q(operations__retired_at=None)))
+    """An organization's own APIs, with ``operations_live`` counted; without their documents."""
+    return organization.apis.defer(*HEAVY).annotate(
+        operations_live=Count("operations", filter=Q(operations__retired_at=None))
+    )
 
 
 def api_get(*, person: Person, public_id: str, action: Action = "api.view", within: Organization | None = None) -> Api:

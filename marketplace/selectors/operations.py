@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from marketplace.models import Api, App, Change, Organization, Person, UsageSegment
 from marketplace.selectors.accounts import entity_find
-from marketplace.selectors.catalog import listed_apis
+from marketplace.selectors.catalog import HEAVY, listed_apis
 
 NODES_SHOWN_MAX = 50
 NODE_WINDOW = timedelta(hours=24)
@@ -72,8 +72,10 @@ def organizations_search(*, text: str, public_id: str = "") -> QuerySet[Organiza
 
 def listings_search(*, text: str, public_id: str = "") -> QuerySet[Api]:
     """APIs whose name, base path or provider holds ``text``; or the one with a public id (raises NotFound)."""
-    rows = Api.objects.select_related("provider").annotate(
-        live=Count("stages", filter=~Q(stages__live_deployment=None))
+    rows = (
+        Api.objects.select_related("provider")
+        .defer(*HEAVY)
+        .annotate(live=Count("stages", filter=~Q(stages__live_deployment=None)))
     )
     if public_id:
         return rows.filter(id=entity_find(Api, Api.objects.all(), public_id).id)

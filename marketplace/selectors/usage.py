@@ -132,9 +132,8 @@ def usage_summary(tallies: QuerySet[UsageTally], *, since: datetime, until: date
 def usage_by_operation(tallies: QuerySet[UsageTally]) -> list[OperationUsage]:
     """Totals per operation, most called first, at most OPERATIONS_SHOWN_MAX."""
     rows: list[dict[str, Any]] = list(_summed(tallies, "operation_id").order_by("-calls_sum")[:OPERATIONS_SHOWN_MAX])
-    known = Operation.objects.select_related("api").in_bulk(
-        [row["operation_id"] for row in rows if row["operation_id"]]
-    )
+    operations = Operation.objects.select_related("api").defer("api__document", "api__search_tokens", "responses")
+    known = operations.in_bulk([row["operation_id"] for row in rows if row["operation_id"]])
     return [OperationUsage(known.get(row.pop("operation_id")), _totals(row)) for row in rows]
 
 

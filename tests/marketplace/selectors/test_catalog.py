@@ -1,9 +1,12 @@
 """The catalogue: who sees what, search in both languages, pages."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from marketplace.errors import InvalidInput, NotFound
 from marketplace.models import Api
+from marketplace.selectors import access, operations
 from marketplace.selectors import catalog as shelf
 from marketplace.services import catalog
 from tests.marketplace import people
@@ -105,3 +108,12 @@ def test_only_public_live_apis_of_nobody_suspended_are_listed(
 def test_categories_are_counted(shelf_full: None) -> None:
     assert [(category.name, category.apis) for category in shelf.categories_list()] == [("Weather", 1), ("天气", 1)]
     assert [api.name for api in shelf.catalog_list(category="天气").rows] == ["天气预报接口"]
+
+
+def test_lists_of_apis_load_no_document(api: Api) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        assert shelf.catalog_list().rows
+        assert list(shelf.apis_list(organization=api.provider))
+        assert list(operations.listings_search(text=""))
+        list(access.grants_list(api=api))
+    assert not [query["sql"] for query in queries if '"document"' in query["sql"]]

@@ -105,7 +105,7 @@ def install_share(command, packages, progress, faults):
     argv = [*command, "install", "--disable-pip-version-check", "--no-input", "--no-compile", "--no-deps", *packages]
     child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT)
     said = []
-    for raw in child.stdout:
+    for raw in child.stdout or ():
         line = raw.decode(errors="replace")
         said.append(line)
         found = re.match(r"(?:Collecting|Requirement already satisfied:) ([^=\s\[]+)", line)

@@ -1,6 +1,6 @@
 """The pages of the portal. Consumer and provider pages lie below their organization: /o/<slug>/…"""
 
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from marketplace.views import (
     account,
@@ -38,7 +38,7 @@ _provider = [
     path("apis/<str:api_id>/listing/", editor.api_listing, name="api_listing"),
 ]
 
-_organization = [
+_organization: list[URLPattern | URLResolver] = [
     path("", consumer.consumer_home, name="consumer_home"),
     path("apps/", consumer.app_list, name="app_list"),
     path("apps/new/", consumer.app_new, name="app_new"),

@@ -28,8 +28,8 @@ def _holder(port: int) -> str:
     """Who listens on the port, as far as the system tells us."""
     try:
         for connection in psutil.net_connections(kind="tcp"):
-            is_listening = connection.status == psutil.CONN_LISTEN and bool(connection.laddr)
-            if is_listening and connection.laddr[1] == port and connection.pid:
+            is_here = bool(connection.laddr) and tuple(connection.laddr)[-1] == port
+            if is_here and connection.status == psutil.CONN_LISTEN and connection.pid:
                 return f" by process {connection.pid} ({psutil.Process(connection.pid).name()})"
     except psutil.Error:
         return ""

@@ -1,6 +1,7 @@
 """Moves what gateways say about used credentials from Valkey to the marketplace, which shows it as "last used"."""
 
 from datetime import UTC, datetime
+from typing import cast
 from uuid import UUID
 
 from gateway.services.store import store_open
@@ -29,7 +30,8 @@ def credentials_used_collect() -> int:
     done, cursor = 0, 0
     with store_open() as store:
         for _batch in range(BATCHES_MAX):
-            cursor, found = store.hscan(USED_KEY, cursor=cursor, count=BATCH_MAX)
+            cursor, answer = store.hscan(USED_KEY, cursor=cursor, count=BATCH_MAX)
+            found = cast("dict[str, str]", answer)  # the client decodes
             if found:
                 credentials_used_note(used_at=dict(_read(found)))
                 store.eval(TAKE_SCRIPT, 1, USED_KEY, *[part for pair in found.items() for part in pair])

@@ -126,6 +126,12 @@ VARIABLES = (
         "20",
         "20",
     ),
+    Variable(
+        "TOLLGATE_STORE_DEADLINE_MS",
+        "milliseconds that a call waits for Valkey before it goes on, or is refused, without it",
+        "100",
+        "250",
+    ),
 )
 _BY_NAME = {variable.name: variable for variable in VARIABLES}
 

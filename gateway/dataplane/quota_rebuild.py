@@ -99,7 +99,7 @@ def _epoch_begin(store: redis.Redis) -> bool:
         store.delete(key)
     store.delete(JOIN_KEY)
     store.set(EPOCH_KEY, uuid4().hex)
-    log.warning("the quota counters are gone: rebuilding them from the tallies")
+    log.info("no quota counters are there: they are built from the tallies, as on a first start")
     return False
 
 
@@ -110,7 +110,7 @@ def _epoch_end(store: redis.Redis, connection: psycopg.Connection, *, epoch: byt
     count = counters_write(store, connection, joined=joined, now=time.time())
     store.set(GENERATION_KEY, epoch)
     store.delete(JOIN_KEY, EPOCH_KEY)
-    log.warning("rebuilt %d quota counters", count)
+    (log.warning if count else log.info)("rebuilt %d quota counters that the store had lost", count)
     return True
 
 

@@ -16,8 +16,9 @@ from gateway.dataplane.resp import Address, Argument, Connection, StoreDown, Sto
 
 __all__ = ["STORE_DEADLINE_MS", "Script", "Store", "StoreDown", "StoreFault"]
 
-STORE_DEADLINE_MS = 100
-"""Longest wait for an answer. An ordinary answer takes 0.1 to 1 ms; later than this, the call goes on without the store."""
+STORE_DEADLINE_MS = 250
+"""Longest wait for an answer when nobody says otherwise. An ordinary answer takes 0.1 to 1 ms; a store that forks to save may
+pause for 100. Later than this, the call goes on without the store."""
 WATCH_S = 0.01
 """How often the oldest waiting command is compared with its deadline."""
 WATCH_LATE_S = 0.005

@@ -75,7 +75,7 @@ class Worker:
         self._stopping = asyncio.Event()
 
     def _plane(self, settings: Settings) -> Plane:
-        store = Store(settings.valkey_url)
+        store = Store(settings.valkey_url, deadline_ms=settings.store_deadline_ms)
         subscriber = Subscriber(settings.valkey_url)
         journal = Journal(
             settings.journal_dir,

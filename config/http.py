@@ -13,7 +13,6 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
-REQUEST_ID_CHARACTERS_MAX = 64
 log = structlog.get_logger("tollgate.portal")
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, QuerySet, Sum
 from django.db.models.functions import TruncDay
 
 from billing.core.periods import Period, calendar_month, zone_get
 from billing.models import BillingPeriod, Meter, Subscription, SubscriptionChange, SubscriptionStatus, UsageRecord
-from billing.selectors.calendar import Phase, hours_of_period, period_value, subscription_phases
+from billing.selectors.calendar import Phase, period_value, subscription_phases
 from billing.selectors.plans import PlanCard, plan_get, plan_limits, plan_list
 from billing.selectors.rating import LineDraft, phase_quantities, phases_rate
 from billing.selectors.tallies import tallies_by_grant
@@ -213,12 +213,6 @@ def invoice_expected(*, organization: Organization, now: datetime) -> ExpectedIn
     first = charged[0]
     alike = [one.minor for one in charged if (one.at, one.currency) == (first.at, first.currency)]
     return replace(first, minor=sum(alike))
-
-
-def records_of_period(*, period: BillingPeriod) -> QuerySet[UsageRecord]:
-    """Return the usage records that a period bills, in time's order."""
-    rows = UsageRecord.objects.filter(Q(subscription=period.subscription) & hours_of_period(period))
-    return rows.select_related("meter").order_by("hour", "meter_id")
 
 
 def _meters(

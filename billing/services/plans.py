@@ -171,14 +171,6 @@ def price_add(
 
 
 @transaction.atomic
-def price_remove(*, price: Price, person: Person | None) -> None:
-    """Take a price out of a draft. Raises Conflict once the plan is published."""
-    plan = _draft_lock(price.plan)
-    _audit("price.remove", plan, person, price=price.public_id)
-    price.delete()
-
-
-@transaction.atomic
 def plan_publish(*, plan: Plan, person: Person | None, now: datetime) -> Plan:
     """Offer a plan: from now on its prices are frozen and it can be subscribed to. Safe to repeat. Raises Conflict."""
     plan = Plan.objects.select_for_update(of=("self",), no_key=True).select_related("api__provider").get(id=plan.id)

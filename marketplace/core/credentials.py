@@ -23,7 +23,6 @@ APP_KEY_ENTROPY_BYTES = 13
 SECRET_ENTROPY_BYTES = 32
 """Random bytes behind an AppSecret or an access token."""
 APP_CODE_ENTROPY_BYTES = 16
-APP_CODE_LENGTH = 32
 APP_CODE_HINT_LENGTH = 6
 """Leading characters of an AppCode that are kept in the clear, so that its owner can tell two codes apart."""
 TOKEN_HINT_LENGTH = 8

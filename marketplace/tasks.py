@@ -1,6 +1,7 @@
 """It is time: send an invitation, sweep up what the broker lost, forget what has ended. Beat's table is config/beat.py."""
 
 from datetime import timedelta
+from functools import partial
 from smtplib import SMTPException
 from typing import Any
 
@@ -16,6 +17,8 @@ MAIL_RETRY_S = 15
 """First wait before a mail is tried again; it doubles each time, and the last (120 s) stays below the queue's visibility
 time-out: a task that waits longer is handed out twice. What fails for longer is found by the sweep."""
 CHANGES_KEPT_DAYS = 7
+FORGET_BATCHES_MAX = 50
+"""Batches of each kind that one run deletes: more than a busy hour leaves behind."""
 
 
 @shared_task(name="marketplace.tasks.invitation_mail", bind=True, max_retries=MAIL_RETRIES_MAX, ignore_result=True)
@@ -42,6 +45,12 @@ def invitations_sweep() -> None:
 @shared_task(name="marketplace.tasks.ended_forget", ignore_result=True)
 def ended_forget() -> None:
     """Delete what nobody needs any longer: old idempotent answers, ended invitations, published changes."""
-    idempotency.answers_forget()
-    invitations.invitations_forget()
-    changes.changes_forget(before=timezone.now() - timedelta(days=CHANGES_KEPT_DAYS))
+    before = timezone.now() - timedelta(days=CHANGES_KEPT_DAYS)
+    for forget in (
+        idempotency.answers_forget,
+        invitations.invitations_forget,
+        partial(changes.changes_forget, before=before),
+    ):
+        for _batch in range(FORGET_BATCHES_MAX):
+            if not forget():
+                break

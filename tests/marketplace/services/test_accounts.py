@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 import time_machine
@@ -213,3 +214,11 @@ def test_only_a_new_name_is_told_to_the_gateways(bob: people.Party) -> None:
     assert Change.objects.count() == before
     accounts.organization_update(organization=bob.organization, person=bob.person, name="Another house")
     assert Change.objects.count() == before + 1
+
+
+def test_whatever_has_ended_is_forgotten_in_as_many_batches_as_it_takes(db: None) -> None:
+    old = timezone.now() - timedelta(days=8)
+    Change.objects.bulk_create(Change(kind="app", subject_id=uuid4(), published_at=old) for _ in range(10_001))
+    waiting = Change.objects.create(kind="app", subject_id=uuid4())
+    tasks.ended_forget()
+    assert list(Change.objects.all()) == [waiting]

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 from django_ratelimit.decorators import ratelimit
 
 from marketplace.forms.consumer import CredentialForm, RotateForm
@@ -23,11 +23,13 @@ ISSUE_RATE = "30/m"
 """New credentials by one person."""
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @member_page("consumer", "credential.manage")
 @ratelimit(group="credential", key="user", rate=ISSUE_RATE, method="POST")
 def credential_new(request: HttpRequest, app_id: str) -> HttpResponse:
-    """Issue a credential and show its secret, this once."""
+    """Issue a credential and show its secret, this once. Whoever opens the address again is led to the app's page."""
+    if request.method != "POST":
+        return redirect("pages:app_detail", request.organization.slug, app_id)
     app = app_get(person=request.user, public_id=app_id, action="credential.manage", within=request.organization)
     form = CredentialForm(request.POST)
     issued = None

@@ -75,7 +75,8 @@ def credentials_take(window: Window, slug: str, *, app: str) -> Credentials:
     there = window.page.url
     window.click("Get an AppCode", role="button")
     code = window.page.locator(".secret-value code").inner_text()
-    window.page.goto(there)
+    window.page.goto(window.page.url)  # the address of the page that showed it, opened again
+    assert window.page.url == there
     assert code not in window.page.content()
     window.click("Key and secret", role="button")
     key, secret = window.page.locator(".secret-value code").all_inner_texts()

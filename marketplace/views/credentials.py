@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 from django_ratelimit.decorators import ratelimit
 
@@ -16,11 +17,14 @@ from marketplace.models import App, CredentialKind
 from marketplace.selectors.access import app_get, credential_get
 from marketplace.services.credentials import IssuedCredential, credential_issue, credential_revoke, credential_rotate
 from marketplace.views.consumer import app_context
-from marketplace.views.doors import member_page, service_try
+from marketplace.views.doors import is_repeated, member_page, service_try
 from marketplace.views.first_call import sample_call
 
 ISSUE_RATE = "30/m"
 """New credentials by one person."""
+SHOWN_ALREADY = gettext_lazy(
+    "This form was sent before. A secret is shown only once: if it is lost, issue or rotate again."
+)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -33,7 +37,9 @@ def credential_new(request: HttpRequest, app_id: str) -> HttpResponse:
     app = app_get(person=request.user, public_id=app_id, action="credential.manage", within=request.organization)
     form = CredentialForm(request.POST)
     issued = None
-    if form.is_valid():
+    if is_repeated(request):
+        messages.info(request, SHOWN_ALREADY)
+    elif form.is_valid():
         kind = form.cleaned_data["kind"]
         issued = service_try(request, credential_issue, app=app, kind=kind, person=request.user)
     else:
@@ -48,6 +54,9 @@ def credential_renew(request: HttpRequest, credential_id: str) -> HttpResponse:
     """Rotate: a new credential now, the old one goes on for a while."""
     credential = credential_get(person=request.user, public_id=credential_id, within=request.organization)
     form = RotateForm(request.POST or None)
+    if request.method == "POST" and is_repeated(request):
+        messages.info(request, SHOWN_ALREADY)
+        return _shown(request, credential.app, None)
     if request.method == "POST" and form.is_valid():
         issued = service_try(
             request, credential_rotate, form=form, credential=credential, person=request.user, **form.cleaned_data

@@ -4,12 +4,14 @@
 not exist (404); to members without the right the page says so (403).
 """
 
+import hashlib
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.forms import BaseForm
 from django.http import Http404, HttpRequest, HttpResponse
@@ -21,6 +23,8 @@ from marketplace.selectors.accounts import memberships_list
 from marketplace.views.context import ORGANIZATION_COOKIE
 
 ORGANIZATION_COOKIE_S = 365 * 24 * 3600
+REPEAT_REMEMBERED_S = 24 * 3600
+"""How long a form that was sent is known again."""
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
@@ -124,3 +128,15 @@ def form_refuse(form: BaseForm, error: ApplicationError) -> None:
         form.add_error(name if name in form.fields else None, fault.detail)
     if not placed:
         form.add_error(None, error.message)
+
+
+def is_repeated(request: HttpRequest) -> bool:
+    """Whether this very form was sent before: by a reload of the answer, or by a second click.
+
+    Django masks the CSRF token anew in each rendered form (BREACH), so that equal tokens mean one and the same form.
+    """
+    token = request.POST.get("csrfmiddlewaretoken", "")
+    if not token:
+        return False
+    said = "\0".join([str(request.user.pk), request.path, request.POST.get("kind", ""), token])
+    return not cache.add(f"form:{hashlib.sha256(said.encode()).hexdigest()}", 1, REPEAT_REMEMBERED_S)

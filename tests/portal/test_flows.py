@@ -44,8 +44,10 @@ def test_somebody_signs_up_makes_an_app_and_sees_the_secret_once(world: World, b
     page.get_by_role("button", name="Get an AppCode").click()
     secret = page.locator(".secret-value code").inner_text()
     assert re.fullmatch(r"[0-9a-f]{32}", secret)
-    page.goto(page.url.removesuffix("credentials/"))
+    page.reload()  # sends the form again
+    page.get_by_text("This form was sent before").wait_for()
     assert secret not in page.content()
+    assert page.get_by_role("link", name="Revoke").count() == 1
     assert problems == []
     context.close()
 

@@ -87,6 +87,15 @@ def test_a_secret_is_in_the_answer_to_the_click_and_nowhere_after(scene: Scene) 
     assert app_secret not in later
 
 
+def test_a_form_that_is_sent_again_issues_nothing(scene: Scene) -> None:
+    client = client_of(scene.bob)
+    own = f"/o/{scene.bluebird.slug}/apps/{scene.empty_app.public_id}"
+    form = {"kind": "app_code", "csrfmiddlewaretoken": "the form that was rendered once"}
+    assert client.post(f"{own}/credentials/", form).status_code == 200
+    assert client.post(f"{own}/credentials/", form).status_code == 302
+    assert scene.empty_app.credentials.filter(kind="app_code").count() == 1
+
+
 def test_an_operator_suspends_an_organization_and_lets_it_go_on(scene: Scene) -> None:
     client = client_of(scene.oscar)
     path = f"/operator/organizations/{scene.bluebird.public_id}/suspend/"

@@ -21,6 +21,7 @@ CHROMIUM_ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
+LONGEST = ("test_chaos.py", "test_exact_quota.py", "test_fuzz.py", "test_story.py")
 DATABASE_FIXTURES = {
     "db",
     "transactional_db",
@@ -47,6 +48,19 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Under xdist the controller starts the stores while its workers collect."""
     if session.config.pluginmanager.hasplugin("dsession") and not session.config.option.collectonly:
         SHARED.start()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first, so that none is left alone at the end; those with a browser last.
+
+    Playwright's synchronous API keeps an event loop in the thread of its worker, where no asynchronous test can run then.
+    """
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[bool, bool]:
+    is_long = "slow" in item.keywords or item.path.name in LONGEST
+    return "browser" in getattr(item, "fixturenames", ()), not is_long
 
 
 def pytest_sessionfinish() -> None:

@@ -1,4 +1,4 @@
-"""The issue's story, once, from an empty installation to a paid invoice: a real browser, real HTTP, real processes."""
+"""The whole story, once, from an empty installation to a paid invoice: a real browser, real HTTP, real processes."""
 
 from pathlib import Path
 from typing import Any

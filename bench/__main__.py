@@ -87,12 +87,15 @@ class Bench:
         self.results.add(name, load)
 
     def half_load(self) -> None:
-        """The latency that the gateway adds at half of its own full load, against the upstream at the same rate."""
+        """The latency at half of the gateway's own full load, beside the upstream's and bare nginx's at the same rate."""
         rate = (self.results.rate("tollgate") or 0) / 2
         if not rate:
             return
         script = paced_script(self.machine.folder, rate=rate)
-        for name, port in (("direct", self.upstream), ("tollgate", self.gateway.port)):
+        targets = {"direct": self.upstream, "tollgate": self.gateway.port}
+        if "nginx" in self.peers:
+            targets["nginx"] = self.peers["nginx"]
+        for name, port in targets.items():
             url = f"http://127.0.0.1:{port}{tollgate.PATH}"
             load = wrk_run(url, seconds=self.seconds, headers=AUTHORIZATION, script=script)
             self.results.numbers[f"{name} p99 ms at {load.requests_per_s:.0f}/s"] = load.p99_us / 1000

@@ -82,14 +82,19 @@ def wrk_run(
 
 
 PACED_SCRIPT = """
-local pause = {pause_ms}
-function delay() return pause end
+local pause_max = {pause_max_ms}
+function init(args) math.randomseed(7) end
+function delay() return math.random(0, pause_max) end
 """
 
 
 def paced_script(folder: Path, *, rate: float, connections: int = CONNECTIONS) -> Path:
-    """Write a wrk script that holds about ``rate`` requests a second over ``connections`` (closed loop with pauses)."""
-    pause_ms = max(1, round(connections / rate * 1_000))
-    path = folder / f"paced-{pause_ms}.lua"
-    path.write_text(PACED_SCRIPT.format(pause_ms=pause_ms))
+    """Write a wrk script that holds about ``rate`` requests a second over ``connections`` (closed loop with pauses).
+
+    The pauses are random around their mean: equal ones would bring all connections into step, and then every burst of
+    them queues, whoever answers.
+    """
+    pause_max_ms = max(1, round(2 * connections / rate * 1_000))
+    path = folder / f"paced-{pause_max_ms}.lua"
+    path.write_text(PACED_SCRIPT.format(pause_max_ms=pause_max_ms))
     return path

@@ -69,6 +69,7 @@ HELP: dict[str, tuple[str | Promise, str | Promise]] = {
     "X500ER": (_("Something went wrong inside the gateway."), _("Try again. If it stays, tell us the request id.")),
     "X503BZ": (_("The gateway cannot take the call just now, or cannot check a hard quota safely."), _("Try again after the seconds of Retry-After. The call is not charged.")),
     "D504RE": (_("The name of the provider's server could not be resolved."), _UPSTREAM),
+    "D504IL": (_("The name of the provider's server leads to an address that a gateway must not call."), _UPSTREAM),
     "D504CO": (_("The provider's server could not be reached."), _UPSTREAM),
     "D504CS": (_("No safe connection to the provider's server could be made."), _UPSTREAM),
     "D504TO": (_("The provider's server did not answer in time."), _UPSTREAM),

@@ -106,6 +106,7 @@ _ROWS = (
     Kind("X503BZ", 503, "Service busy", "Service Busy"),
     # The provider's server.
     Kind("D504RE", 504, "Upstream name not resolved", "Backend domain {detail} resolve failed"),
+    Kind("D504IL", 504, "Upstream address not allowed", "Backend domain {detail} resolves to illegal address"),
     Kind("D504CO", 504, "Upstream connect failed", "Backend service connect failed {detail}"),
     Kind("D504CS", 504, "Upstream TLS failed", "Backend service SSL connect failed {detail}"),
     Kind("D504TO", 504, "Upstream timeout", "Backend service request timeout"),

@@ -29,7 +29,8 @@ class Settings:
     demand a nonce and lets it pass elsewhere, ``deny`` refuses, ``allow`` lets pass. ``signature_variants``: also accept
     what clients sign for repeated parameters (docs/authentication.md). ``auth_failures_per_s``: failed
     authentications of one address that a worker bears before it refuses it look-ups; 0 does not limit them.
-    ``store_deadline_ms``: how long a call may wait for Valkey before it goes on, or is refused, without it.
+    ``upstream_private``: whether upstreams may have private addresses. ``store_deadline_ms``: how long a call may wait
+    for Valkey before it goes on, or is refused, without it.
     """
 
     node: str
@@ -59,6 +60,7 @@ class Settings:
     signature_variants: bool
     auth_failures_per_s: int
     store_deadline_ms: int
+    upstream_private: bool
 
     @property
     def snapshot_path(self) -> Path:
@@ -171,6 +173,7 @@ def settings_read(environ: Mapping[str, str]) -> Settings:
         nonce_store_down=read("TOLLGATE_NONCE_STORE_DOWN", "route", _choice("route", "deny", "allow")),
         signature_variants=read("TOLLGATE_SIGNATURE_VARIANTS", "1", _flag),
         auth_failures_per_s=read("TOLLGATE_AUTH_FAILURES_PER_S", "20", _integer(0, 1_000_000)),
+        upstream_private=read("TOLLGATE_UPSTREAM_PRIVATE", "1", _flag),
         store_deadline_ms=read("TOLLGATE_STORE_DEADLINE_MS", "250", _integer(5, 5_000)),
     )
     if reader.faults:

@@ -6,6 +6,7 @@ One Pool an upstream definition and worker. What goes over a connection is excha
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import ssl
 from collections import deque
 from time import monotonic
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 from gateway.core.rejections import Rejection
 from gateway.dataplane.exchange import SAFE_TO_REPEAT, Exchange
+from marketplace.core.upstreams import UpstreamRefused, upstream_address_check
 
 if TYPE_CHECKING:
     from gateway.core.http_response_head import ResponseParser
@@ -176,11 +178,14 @@ class Pool:
         self.release(exchange)
 
     async def _open(self) -> Exchange:
-        """Connect to one of the addresses. Raises Rejection D504RE, D504CO or D504CS."""
+        """Connect to one of the addresses. Raises Rejection D504RE, D504IL, D504CO or D504CS."""
         loop = asyncio.get_running_loop()
         fault = Rejection("D504CO")
         for address in await self._candidates():
             host, port = address[1]
+            if not self._is_allowed(host):
+                fault = Rejection("D504IL", f"`{self.host}`")
+                continue
             try:
                 _, exchange = await asyncio.wait_for(
                     loop.create_connection(
@@ -202,6 +207,15 @@ class Pool:
                 return exchange
             self._down_until[address] = monotonic() + OPEN_S
         raise fault
+
+    def _is_allowed(self, host: str) -> bool:
+        """Whether a name led to an address that may be called: it was checked when saved, but names change (rebinding)."""
+        try:
+            address = ipaddress.ip_address(host.partition("%")[0])
+            upstream_address_check(address, is_private_allowed=self.owner.settings.upstream_private)
+        except (UpstreamRefused, ValueError):
+            return False
+        return True
 
     async def _candidates(self) -> list[Address]:
         """The addresses to try, in turn, those that failed lately last."""

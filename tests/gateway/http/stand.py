@@ -183,6 +183,7 @@ def apis_of(upstream: Upstream) -> list[ApiDefinition]:
         api(4, "/dead", f"http://127.0.0.1:{servers.port_free()}", auth="anonymous"),
         api(5, "/short", url, auth="anonymous", timeout_ms=SHORT_TIMEOUT_MS),
         api(6, "/prefix/v1", f"{url}/inner", auth="anonymous"),
+        api(7, "/metadata", "http://169.254.169.254", auth="anonymous"),
     ]
 
 

@@ -57,6 +57,12 @@ def test_an_interim_answer_is_dropped(stand: Stand) -> None:
     assert answer.endswith(b"hello")
 
 
+def test_an_upstream_that_leads_to_the_machines_own_credentials_is_never_called(stand: Stand) -> None:
+    answer = stand.send(request(b"GET /metadata/x"))
+    assert status_of(answer) == 504
+    assert header_values(answer, "x-ca-error-code") == [b"D504IL"]
+
+
 def test_an_upstream_that_is_not_there_is_504(stand: Stand) -> None:
     answer = stand.send(request(b"GET /dead/x"))
     assert status_of(answer) == 504

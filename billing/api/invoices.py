@@ -95,7 +95,7 @@ class OrganizationInvoices(Endpoint):
     )
     def get(self, request: Request, organization: str) -> Response:
         """Issued and void ones, the newest first."""
-        found = organization_get(person=self.person, public_id=organization, action="billing.view", within=self.within)
+        found = organization_get(person=self.person, public_id=organization, action="invoice.view", within=self.within)
         filters, paging = filter_read(self.query)
         rows = shown.invoice_list(organization=found, filters=filters)
         return self.page_response(
@@ -109,7 +109,7 @@ class OrganizationBalance(Endpoint):
     @operation("Show an organization's balances", scope="billing:read", answer=BalanceOut)
     def get(self, request: Request, organization: str) -> Response:
         """Sums over the ledger; below zero: paid too much."""
-        found = organization_get(person=self.person, public_id=organization, action="billing.view", within=self.within)
+        found = organization_get(person=self.person, public_id=organization, action="invoice.view", within=self.within)
         owes, owed = consumer_balances(organization=found), provider_balances(organization=found)
         body = {
             "owes": [money_show(minor, currency) for currency, minor in owes.items()],

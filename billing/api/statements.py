@@ -53,7 +53,7 @@ class OrganizationStatements(Endpoint):
     @operation("List a provider's statements", scope="billing:read", query=Paged, answer=StatementOut, many=True)
     def get(self, request: Request, organization: str) -> Response:
         """Drafts of running months too."""
-        found = organization_get(person=self.person, public_id=organization, action="billing.view", within=self.within)
+        found = organization_get(person=self.person, public_id=organization, action="invoice.view", within=self.within)
         rows = statement_list(provider=found)
         return self.page_response(page_take(rows, bound={"of": organization}, **self.query), StatementOut)
 

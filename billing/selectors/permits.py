@@ -71,7 +71,7 @@ def invoice_find(*, person: Person, public_id: str, within: Organization | None 
         return entity_find(Invoice, rows, public_id)
     rows = rows.filter(status__in=ISSUED)
     invoice = entity_find(Invoice, rows if within is None else rows.filter(organization=within), public_id)
-    permission_require(person=person, organization=invoice.organization, action="billing.view")
+    permission_require(person=person, organization=invoice.organization, action="invoice.view")
     return invoice
 
 
@@ -81,7 +81,7 @@ def statement_find(*, person: Person, public_id: str, within: Organization | Non
     if finance_is(person, within=within):
         return entity_find(ProviderStatement, rows, public_id)
     statement = entity_find(ProviderStatement, rows if within is None else rows.filter(provider=within), public_id)
-    permission_require(person=person, organization=statement.provider, action="billing.view")
+    permission_require(person=person, organization=statement.provider, action="invoice.view")
     return statement
 
 

@@ -15,8 +15,10 @@ Action = Literal[
     "usage.view",
     "billing.view",
     "billing.manage",
+    "invoice.view",
     "token.manage",
 ]
+"""``billing.view``: plans one has and what they use; ``invoice.view``: what is owed and paid, by invoices, statements, balances."""
 
 ACTIONS: tuple[Action, ...] = get_args(Action)
 
@@ -25,9 +27,11 @@ _VIEWS: frozenset[Action] = frozenset({"organization.view", "member.view", "api.
 _TABLE: dict[str, frozenset[Action]] = {
     "owner": frozenset(ACTIONS),
     "developer": _VIEWS | {"api.manage", "app.manage", "credential.manage", "token.manage", "billing.view"},
-    "finance": _VIEWS | {"billing.view", "billing.manage"},
+    "finance": _VIEWS | {"billing.view", "billing.manage", "invoice.view"},
     "viewer": _VIEWS,
 }
+
+_PLATFORM_FINANCE: frozenset[Action] = frozenset({"organization.view", "usage.view", "billing.view", "invoice.view"})
 
 SCOPES: tuple[str, ...] = (
     "organizations:read",
@@ -58,4 +62,4 @@ def platform_role_permits(*, is_operator: bool, is_finance: bool, action: Action
     """Return whether a platform role alone permits ``action``: operators may look at all, finance also at money."""
     if is_operator and action in _VIEWS:
         return True
-    return is_finance and (action == "billing.view" or action in ("organization.view", "usage.view"))
+    return is_finance and action in _PLATFORM_FINANCE

@@ -167,8 +167,10 @@ def test_every_role_may_look_and_only_owners_manage_members(role: str) -> None:
     assert all(
         permissions.role_permits(role, action)
         for action in permissions.ACTIONS
-        if action.endswith(".view") and action != "billing.view"
+        if action.endswith(".view") and action not in ("billing.view", "invoice.view")
     )
+    assert permissions.role_permits(role, "billing.view") == (role != "viewer")
+    assert permissions.role_permits(role, "invoice.view") == (role in ("owner", "finance"))
     assert permissions.role_permits(role, "member.manage") == (role == "owner")
     assert permissions.role_permits(role, "billing.manage") == (role in ("owner", "finance"))
 

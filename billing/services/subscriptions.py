@@ -43,7 +43,7 @@ def subscription_start(
     The first period begins with the local day of ``now`` in the organization's time zone. Raises InvalidInput,
     PlanNotOffered, AlreadySubscribed, Conflict (suspended, deleted).
     """
-    plan = Plan.objects.select_related("api").get(id=plan.id)
+    plan = Plan.objects.select_related("api__provider").get(id=plan.id)
     app = App.objects.select_for_update().get(id=app.id)
     _start_check(organization, plan, app, stage)
     period, anchor_on = first_period(plan, organization.time_zone, now)
@@ -199,7 +199,7 @@ def _start_check(organization: Organization, plan: Plan, app: App, stage: str) -
         raise InvalidInput(_("There is no such stage."), faults=faults)
     if organization.is_suspended:
         raise Conflict(_("Your organization is suspended. Ask the operator."), code="organization_suspended")
-    if plan.api.is_suspended:
+    if plan.api.is_suspended or plan.api.provider.is_suspended:
         raise Conflict(_("This API is suspended at the moment."), code="api_suspended")
     live = Subscription.objects.filter(app=app, api=plan.api, stage=stage).exclude(status=SubscriptionStatus.ENDED)
     if live.exists():

@@ -7,8 +7,9 @@ from marketplace.models import Stage
 
 
 def live_definitions_list() -> list[dict[str, Any]]:
-    """The ApiDefinition dict of every live deployment of an Api that is not suspended, in a stable order."""
-    stages = Stage.objects.filter(live_deployment__isnull=False, api__is_suspended=False)
+    """The ApiDefinition dict of every live deployment, in a stable order, unless its Api or provider is suspended."""
+    live = Stage.objects.filter(live_deployment__isnull=False)
+    stages = live.filter(api__is_suspended=False, api__provider__is_suspended=False)
     rows = stages.order_by("api__base_path", "name").values_list("live_deployment__definition", flat=True)
     return list(rows)
 

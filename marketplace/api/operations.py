@@ -51,7 +51,7 @@ class OrganizationTurn(OperatorEndpoint):
 
 class OrganizationSuspend(OrganizationTurn):
     @operation(
-        "Suspend an organization: the calls of its apps stop",
+        "Suspend an organization: its apps' calls stop, its APIs leave every gateway and the catalogue",
         scope="organizations:write",
         body=SuspendIn,
         answer=OrganizationOut,

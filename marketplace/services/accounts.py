@@ -143,7 +143,10 @@ def organization_update(*, organization: Organization, person: Person | None, **
 def organization_suspend(
     *, organization: Organization, person: Person, is_suspended: bool = True, reason: str = ""
 ) -> Organization:
-    """Stop (or let go on) all calls of an organization's apps. The gateways learn of it within two seconds."""
+    """Stop (or let go on) the calls of an organization's apps, and what it provides: its APIs leave gateways and catalogue.
+
+    The gateways learn of it within two seconds.
+    """
     organization = Organization.objects.select_for_update().get(id=organization.id)
     organization.is_suspended = is_suspended
     organization.save(update_fields=["is_suspended"])
@@ -156,6 +159,7 @@ def organization_suspend(
         detail={"reason": reason[:300]},
     )
     _apps_announce(organization)
+    _apis_announce(organization)
     return organization
 
 
@@ -302,3 +306,10 @@ def _other_owner_require(membership: Membership) -> None:
 def _apps_announce(organization: Organization) -> None:
     for app_id in organization.apps.filter(deleted_at=None).values_list("id", flat=True):
         change_announce(kind="app", subject_id=app_id)
+
+
+def _apis_announce(organization: Organization) -> None:
+    """One change for all: what is published is the catalogue as a whole."""
+    live = organization.apis.filter(stages__live_deployment__isnull=False).order_by("id").values_list("id", flat=True)
+    if (api_id := live.first()) is not None:
+        change_announce(kind="catalog", subject_id=api_id)

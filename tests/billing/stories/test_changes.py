@@ -8,12 +8,13 @@ import pytest
 
 from billing.core.rating import rating_recompute
 from billing.errors import AlreadySubscribed, Conflict, PlanNotOffered, UsageDisagrees
-from billing.models import BillingPeriod, Invoice, InvoiceLine, LateUsage, SubscriptionStatus
+from billing.models import BillingPeriod, Invoice, InvoiceLine, LateUsage, Plan, SubscriptionStatus
 from billing.services import invoices, plans, subscriptions
 from billing.services.drafts import invoice_refresh
 from billing.services.usage import usage_rebuild
 from marketplace.contracts.limits import Limits, QuotaLimit
 from marketplace.services import access
+from marketplace.services.accounts import organization_suspend
 from tests.billing.world import FEE, OVERAGE, PER_CALL, amounts, calls, close, issue, ledger_sums, moment, turn
 
 if TYPE_CHECKING:
@@ -237,3 +238,16 @@ def test_an_app_subscribes_to_an_api_once_and_only_to_a_published_plan(world: Wo
         world.subscribe(
             plan, "2026-11-12", app=access.app_create(organization=world.consumer, name="Two", person=world.bob)
         )
+
+
+def test_nobody_subscribes_to_what_the_operator_has_suspended_or_while_suspended(world: World) -> None:
+    plan = world.plan(FEE)
+    for code, party in (("api_suspended", world.provider), ("organization_suspended", world.consumer)):
+        organization_suspend(organization=party, person=world.alice)
+        world.consumer.refresh_from_db()
+        with pytest.raises(Conflict) as refused:
+            world.subscribe(Plan.objects.get(id=plan.id), "2026-10-01")
+        assert refused.value.code == code
+        organization_suspend(organization=party, person=world.alice, is_suspended=False)
+        world.consumer.refresh_from_db()
+    assert world.subscribe(plan, "2026-10-01").is_live

@@ -13,7 +13,9 @@ import pytest
 from django.utils import timezone
 
 from marketplace.models import Credential, Grant
+from marketplace.selectors.catalog import catalog_list
 from marketplace.services.access import app_create, app_suspend, grant_revoke
+from marketplace.services.accounts import organization_suspend, person_create
 from marketplace.services.credentials import credential_issue, credential_revoke, credential_rotate
 from tests.gateway.auth.clients import Answer, send, send_signed, signed
 from tests.gateway.auth.conftest import Live
@@ -224,6 +226,27 @@ def test_grants_decide_who_may_call(live: Live) -> None:
     assert send(live.url, ECHO, headers=headers).message == "App authorization expired"
     grant_revoke(grant=grant)
     assert eventually(lambda: send(live.url, ECHO, headers=headers).code == "I403AA")
+
+
+def test_the_apis_of_a_suspended_provider_are_neither_served_nor_listed_until_it_may_go_on(live: Live) -> None:
+    world = live.world
+    oscar = person_create(email="oscar@example.com", is_platform_operator=True)
+    headers = {"Authorization": f"APPCODE {world.code.app_code}"}
+
+    def everywhere(status: int) -> bool:
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            found = pool.map(lambda _: send(live.url, ECHO, headers=headers).status, range(CONNECTIONS))
+            return set(found) == {status}
+
+    assert everywhere(200)
+    for _round in range(2):
+        organization_suspend(organization=world.provider, person=oscar, reason="Sells what is not theirs")
+        assert eventually(lambda: everywhere(404))
+        assert refusal(send(live.url, ECHO, headers=headers))[:2] == (404, "I404NF")
+        assert catalog_list().rows == []
+        organization_suspend(organization=world.provider, person=oscar, is_suspended=False, reason="Cleared up")
+        assert eventually(lambda: everywhere(200))
+        assert catalog_list().rows == [world.api]
 
 
 def test_a_revoked_credential_is_refused_within_two_seconds_at_every_worker(live: Live) -> None:

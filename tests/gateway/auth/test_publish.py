@@ -150,6 +150,9 @@ def test_withdrawn_and_suspended_apis_leave_the_snapshot(world: World, valkey: A
     api_suspend(api=world.api, person=world.alice)
     assert json.loads(valkey.get("tg:snapshot"))["apis"] == []
     api_suspend(api=world.api, person=world.alice, is_suspended=False)
+    for is_suspended, served in ((True, 0), (False, 1)):
+        organization_suspend(organization=world.provider, person=world.alice, is_suspended=is_suspended)
+        assert len(json.loads(valkey.get("tg:snapshot"))["apis"]) == served
     assert len(json.loads(valkey.get("tg:snapshot"))["apis"]) == 1
     deployment_withdraw(stage=world.api.stages.get(name="release"), person=world.alice)
     assert json.loads(valkey.get("tg:snapshot"))["apis"] == []

@@ -109,6 +109,19 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "marketplace.adapter.AccountAdapter"
+ACCOUNT_FORMS = {
+    name: f"marketplace.forms.security.{form}"
+    for name, form in {
+        "login": "LoginForm",
+        "signup": "SignupForm",
+        "add_email": "EmailAddForm",
+        "reset_password": "PasswordResetForm",
+        "reset_password_from_key": "PasswordResetKeyForm",
+        "change_password": "PasswordChangeForm",
+        "set_password": "PasswordSetForm",
+        "reauthenticate": "PasswordConfirmForm",
+    }.items()
+}
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
@@ -122,6 +135,20 @@ ALLAUTH_TRUSTED_PROXY_COUNT = TOLLGATE.proxy_count
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Tollgate"
+MFA_ADAPTER = "marketplace.adapter.MfaAdapter"
+MFA_FORMS = {
+    name: f"marketplace.forms.security.{form}"
+    for name, form in {
+        "activate_totp": "TotpActivateForm",
+        "authenticate": "CodeForm",
+        "reauthenticate": "CodeConfirmForm",
+        "login_webauthn": "PasskeyLoginForm",
+        "authenticate_webauthn": "PasskeyForm",
+        "reauthenticate_webauthn": "PasskeyConfirmForm",
+        "add_webauthn": "PasskeyAddForm",
+        "edit_webauthn": "PasskeyEditForm",
+    }.items()
+}
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = (
     not TOLLGATE.is_https
 )  # browsers themselves allow passkeys on http://localhost only

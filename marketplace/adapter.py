@@ -1,11 +1,14 @@
-"""What allauth asks of us: a new person gets an organization of their own, mail speaks their language, doors have limits."""
+"""What allauth asks of us: a new person gets an organization of their own, mail speaks their language, doors have limits,
+and the secrets of second factors are stored encrypted."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.http import HttpRequest
-from django.utils.translation import get_language, override
+from django.utils.translation import get_language, gettext_lazy, override
 from django.utils.translation import gettext as _
 from django_ratelimit.core import is_ratelimited
 from django_ratelimit.exceptions import Ratelimited
@@ -13,6 +16,7 @@ from redis.exceptions import RedisError
 
 from marketplace.models import Person
 from marketplace.services.accounts import organization_create
+from marketplace.services.keyring import keyring_get
 
 LOGIN_RATE = "30/m"
 SIGNUP_RATE = "20/h"
@@ -47,6 +51,31 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         person = context.get("user") or Person.objects.filter(email__iexact=email).first()
         with override(person.language if isinstance(person, Person) else get_language()):
             super().send_mail(template_prefix, email, context)
+
+
+class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]
+    """Our answers about second factors."""
+
+    error_messages: ClassVar = {
+        **DefaultMFAAdapter.error_messages,
+        "incorrect_code": gettext_lazy("The code is wrong, or was used already. Type the one that is shown now."),
+    }
+
+    def encrypt(self, text: str) -> str:
+        """The seed of codes, as it is stored."""
+        return keyring_get().encrypt(text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """The seed of codes. Raises SecretFault when its key is gone from TOLLGATE_SECRET_KEYS."""
+        return keyring_get().decrypt(encrypted_text)
+
+    def generate_authenticator_name(self, user: Person, type: Authenticator.Type) -> str:
+        """The name that a new key is offered."""
+        number = Authenticator.objects.filter(user=user, type=type).count() + 1
+        return _("Key %(number)d") % {"number": number}
+
+    def _get_site_name(self) -> str:
+        return "Tollgate"
 
 
 def _door_limit(request: HttpRequest, *, group: str, rate: str) -> None:

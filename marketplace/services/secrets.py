@@ -1,8 +1,12 @@
-"""Re-encrypts stored signing secrets after TOLLGATE_SECRET_KEYS got a new current key, so that the old key can be dropped."""
+"""Re-encrypts stored secrets after TOLLGATE_SECRET_KEYS got a new current key, so that the old key can be dropped.
+
+They are the signing secrets of credentials and the seeds of people's second factors.
+"""
 
 from dataclasses import dataclass
 from uuid import UUID
 
+from allauth.mfa.models import Authenticator
 from django.db import transaction
 
 from marketplace.core.secrets import SecretFault
@@ -12,21 +16,30 @@ from marketplace.services.keyring import keyring_get
 
 CREDENTIALS_PER_BATCH = 500
 """Credentials locked and re-encrypted in one transaction."""
+SEEDS = {Authenticator.Type.TOTP: "secret", Authenticator.Type.RECOVERY_CODES: "seed"}
+"""Where an authenticator's data holds what must be read again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What a rotation did: how many secrets are now under the current key, and which credentials could not be read."""
+    """What a rotation did: how many secrets are now under the current key, and what could not be read."""
 
     reencrypted: int
     unreadable: tuple[str, ...]
 
 
 def secrets_rotate() -> Rotation:
-    """Bring every stored signing secret under the current key and announce the apps. Safe to repeat and to interrupt.
+    """Bring every stored secret under the current key and announce the apps. Safe to repeat and to interrupt.
 
-    A secret whose key is missing is left as it is and reported by the public id of its credential.
+    A secret whose key is missing is left as it is and reported by the public id of its credential or person.
     """
+    signing, second = _signing_rotate(), _second_factors_rotate()
+    return Rotation(
+        reencrypted=signing.reencrypted + second.reencrypted, unreadable=signing.unreadable + second.unreadable
+    )
+
+
+def _signing_rotate() -> Rotation:
     current = f"{keyring_get().current_id}:"
     stale = Credential.objects.exclude(secret_encrypted="").exclude(secret_encrypted__startswith=current)
     done = 0
@@ -60,3 +73,32 @@ def _batch_rotate(ids: list[UUID]) -> list[str]:
         if has_live:
             change_announce(kind="app", subject_id=app_id)
     return failed
+
+
+def _second_factors_rotate() -> Rotation:
+    """Seeds of authenticator apps and of recovery codes, one person's at a time: they change with every login."""
+    done = 0
+    unreadable: list[str] = []
+    for kind, name in SEEDS.items():
+        stale = Authenticator.objects.filter(type=kind).exclude(
+            **{f"data__{name}__startswith": f"{keyring_get().current_id}:"}
+        )
+        for identity in list(stale.values_list("id", flat=True)):
+            fault = _seed_rotate(identity, name)
+            done += not fault
+            unreadable += [fault] if fault else []
+    return Rotation(reencrypted=done, unreadable=tuple(unreadable))
+
+
+@transaction.atomic
+def _seed_rotate(identity: int, name: str) -> str:
+    """The fault, in words, or nothing."""
+    found = Authenticator.objects.select_for_update(of=("self",)).select_related("user").filter(id=identity).first()
+    if found is None:  # turned off meanwhile
+        return ""
+    try:
+        found.data[name] = keyring_get().reencrypt(found.data[name])
+    except SecretFault as fault:
+        return f"{found.user.public_id} ({found.type}): {fault}"
+    found.save(update_fields=["data"])
+    return ""

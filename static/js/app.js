@@ -128,6 +128,26 @@
   }
   window.addEventListener("pageshow", (event) => { if (event.persisted) $$("form[data-sending]").forEach(unlock); });
 
+  // -- a form whose button does its work by script (a passkey): Enter in one of its fields presses that button
+  document.addEventListener("submit", (event) => {
+    const by = event.target.dataset.submitBy;
+    if (!by) return;
+    event.preventDefault();
+    document.getElementById(by).click();
+  }, true);
+
+  // -- the browser gave no passkey: allauth's script says why, and people see it in words
+  const PASSKEY_REASONS = { SecurityError: "address", TypeError: "address", InvalidStateError: "known" };
+  document.addEventListener("allauth.error", (event) => {
+    const problem = $("#passkey-problem");
+    if (!problem) return;
+    event.preventDefault();
+    const toast = problem.content.cloneNode(true);
+    const text = problem.dataset[PASSKEY_REASONS[event.detail.exception.name]];
+    if (text) $("p", toast).textContent = text;
+    $("#toasts").replaceChildren(toast);
+  });
+
   // -- selects and switches that send their form at once
   document.addEventListener("change", (event) => {
     if (event.target instanceof Element && event.target.closest("[data-submit-on-change]")) event.target.form.requestSubmit();

@@ -1,6 +1,11 @@
-"""Small helpers around Playwright: open Chromium, log in, collect what a page complains about, ask axe."""
+"""Small helpers around Playwright: open Chromium, log in, collect what a page complains about, ask axe, read mail."""
 
+import email
+import email.policy
+import re
 import shutil
+import time
+from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.base import AXE_FILE_PATH
@@ -12,6 +17,8 @@ AXE = AXE_FILE_PATH.read_text()
 WCAG_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 EXPECTED_STATUSES = ("status of 404", "status of 403")
 """Chromium logs an error for the very pages whose status we ask for."""
+MAIL_WAIT_S = 10.0
+VARIANTS = (("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360))
 
 
 def chromium_open(playwright: Any) -> Any:
@@ -63,3 +70,33 @@ def axe_violations(page: Any, *, only_colour: bool = False) -> list[str]:
     options = {"runOnly": run, "resultTypes": ["violations"]}
     found = page.evaluate("(options) => axe.run(document, options)", options)["violations"]
     return [f"{one['id']} ({one['impact']}): {one['nodes'][0]['html'][:160]}" for one in found]
+
+
+def look(page: Any, name: str) -> list[str]:
+    """Look at the open page in light and dark, wide and narrow: what axe finds, and whether it is wider than the window."""
+    faults: list[str] = []
+    axe_load(page)
+    for scheme, width in VARIANTS:
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.set_viewport_size({"width": width, "height": 900})
+        faults += [f"{name} {scheme} {width}: {fault}" for fault in axe_violations(page, only_colour=scheme == "dark")]
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            faults.append(f"{name} {width}: wider than the window")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.emulate_media(color_scheme="light")
+    return faults
+
+
+def link_mailed(folder: Path, address: str) -> str:
+    """The first link of the newest mail to ``address``; mails are files in the test environment."""
+    deadline = time.monotonic() + MAIL_WAIT_S
+    while time.monotonic() < deadline:
+        for path in sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True):
+            for part in path.read_text().split("\n" + "-" * 79 + "\n"):
+                message = email.message_from_string(part.strip(), policy=email.policy.default)
+                body = message.get_body(("plain",)) if message["To"] == address else None
+                found = re.search(r"https?://\S+", body.get_content()) if body else None
+                if found:
+                    return found.group()
+        time.sleep(0.1)
+    raise AssertionError(f"no mail to {address} arrived in {folder}")

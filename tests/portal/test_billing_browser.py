@@ -10,7 +10,7 @@ import pytest
 
 from tests import servers
 from tests.portal.conftest import World
-from tests.portal.looking import axe_load, axe_violations, log_in, problems_of
+from tests.portal.looking import log_in, look, problems_of
 
 PEOPLE = ("", "alice@nimbus.example", "bob@bluebird.example", "fiona@tollgate.example")
 
@@ -46,17 +46,9 @@ def test_every_page_of_billing_is_accessible_quiet_and_fits(
     for name, owner, path in money_world.facts["pages"]:
         if owner != who:
             continue
-        page.set_viewport_size({"width": 1280, "height": 900})
-        page.emulate_media(color_scheme="light", reduced_motion="reduce")
         answer = page.goto(money_world.url + path)
         assert answer.status == 200, (name, answer.status)
-        axe_load(page)
-        faults += [f"{name}: {fault}" for fault in axe_violations(page)]
-        page.emulate_media(color_scheme="dark", reduced_motion="reduce")
-        faults += [f"{name} dark: {fault}" for fault in axe_violations(page, only_colour=True)]
-        page.set_viewport_size({"width": 360, "height": 900})
-        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-            faults.append(f"{name}: wider than a phone")
+        faults += look(page, name)
         seen += 1
     context.close()
     assert seen

@@ -1,19 +1,14 @@
 """The main flows through a real browser against the real portal: sign-up to a secret shown once, import to deployment, both
 also without JavaScript where forms must do."""
 
-import email
-import email.policy
 import re
-import time
-from pathlib import Path
 from typing import Any
 
 from tests.portal.conftest import World
-from tests.portal.looking import problems_of
+from tests.portal.looking import link_mailed, problems_of
 from tests.portal.scene import PASSWORD
 
 ALICE, BOB = "alice@nimbus.example", "bob@bluebird.example"
-MAIL_WAIT_S = 10.0
 
 
 def test_somebody_signs_up_makes_an_app_and_sees_the_secret_once(world: World, browser: Any) -> None:
@@ -27,7 +22,7 @@ def test_somebody_signs_up_makes_an_app_and_sees_the_secret_once(world: World, b
     page.fill("input[name=password1]", PASSWORD)
     page.get_by_role("button", name="Create account").click()
     page.get_by_role("heading", name="Look into your inbox").wait_for()
-    page.goto(_link_mailed(world.mail, "dora@newcomer.example"))
+    page.goto(link_mailed(world.mail, "dora@newcomer.example"))
     page.get_by_role("button", name="Confirm").click()
     if "/accounts/login" in page.url:
         page.fill("input[name=login]", "dora@newcomer.example")
@@ -129,18 +124,3 @@ def test_a_copy_button_copies(world: World, states: dict[str, Any], browser: Any
     page.get_by_role("button", name="Copy app id").click()
     assert page.evaluate("navigator.clipboard.readText()") == world.facts["app"]
     context.close()
-
-
-def _link_mailed(folder: Path, address: str) -> str:
-    """The first link of the newest mail to ``address``; mails are files in the test environment."""
-    deadline = time.monotonic() + MAIL_WAIT_S
-    while time.monotonic() < deadline:
-        for path in sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True):
-            for part in path.read_text().split("\n" + "-" * 79 + "\n"):
-                message = email.message_from_string(part.strip(), policy=email.policy.default)
-                body = message.get_body(("plain",)) if message["To"] == address else None
-                found = re.search(r"https?://\S+", body.get_content()) if body else None
-                if found:
-                    return found.group()
-        time.sleep(0.1)
-    raise AssertionError(f"no mail to {address} arrived in {folder}")

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from tests.portal.conftest import World
-from tests.portal.looking import axe_load, axe_violations, problems_of
+from tests.portal.looking import look, problems_of
 
-VARIANTS = (("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360))
 PEOPLE = ("", "alice@nimbus.example", "bob@bluebird.example", "oscar@tollgate.example")
 
 
@@ -22,19 +21,9 @@ def test_every_page_is_accessible_quiet_and_fits(world: World, states: dict[str,
     for name, owner, path in world.facts["pages"]:
         if owner != who:
             continue
-        page.set_viewport_size({"width": 1280, "height": 900})
-        page.emulate_media(color_scheme="light")
         answer = page.goto(world.url + path)
         assert answer.status in (200, 403, 404), (name, answer.status)
-        axe_load(page)
-        for scheme, width in VARIANTS:
-            page.emulate_media(color_scheme=scheme)
-            page.set_viewport_size({"width": width, "height": 900})
-            faults += [
-                f"{name} {scheme} {width}: {fault}" for fault in axe_violations(page, only_colour=scheme == "dark")
-            ]
-            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-                faults.append(f"{name} {width}: wider than the window")
+        faults += look(page, name)
         seen += 1
     context.close()
     assert seen

@@ -697,7 +697,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="person",
             constraint=models.UniqueConstraint(
-                django.db.models.functions.text.Lower("email"), name="person_email_unique_ci"
+                django.db.models.functions.text.Upper("email"), name="person_email_unique_ci"
             ),
         ),
         migrations.AddConstraint(

@@ -6,7 +6,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
 from marketplace.models.base import Entity
@@ -14,6 +14,11 @@ from marketplace.models.base import Entity
 
 class PersonManager(BaseUserManager["Person"]):
     """Creates people by e-mail address; Django's own commands expect these two names."""
+
+    @classmethod
+    def normalize_email(cls, email: str | None) -> str:
+        """The address as it is stored: in small letters, since the login compares it so."""
+        return (email or "").strip().lower()
 
     def create_user(self, email: str, password: str | None = None, **extra: object) -> "Person":
         """Save a person; without a password nobody can log in by one. (Ours to call is services.accounts.person_create.)"""
@@ -47,7 +52,8 @@ class Person(Entity, AbstractBaseUser, PermissionsMixin):
     objects = PersonManager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(Lower("email"), name="person_email_unique_ci")]
+        # Upper, because that is what Django's iexact compares: one index serves the rule and the look-ups
+        constraints = [models.UniqueConstraint(Upper("email"), name="person_email_unique_ci")]
 
     def __str__(self) -> str:
         return self.email

@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 from celery import shared_task
-from django.core.cache import cache
 from django.utils import timezone
 
 from billing.core.periods import month_shift
@@ -14,12 +13,12 @@ from billing.selectors.earnings import providers_due
 from billing.services import closing, dispatch, ledger, statements, usage
 from billing.services.closing_jobs import closing_run
 from billing.services.locks import work_lock
+from billing.services.queue import task_enqueue
 
 REBUILD_OVERLAP = timedelta(minutes=20)
 """How far back arrived segments are looked at again: a multiple of the interval, since segments commit out of order."""
 
 REBUILD_OVERLAP_DAILY = timedelta(days=3)
-REPORT_KEPT_S = 600
 
 
 @shared_task(name="billing.tasks.usage_rebuild")
@@ -42,14 +41,16 @@ def usage_rebuild_daily() -> None:
 def periods_turn() -> None:
     """Open new billing periods, end what was to end."""
     with work_lock("periods_turn") as is_ours:
-        if is_ours:
-            closing.periods_turn(now=timezone.now())
+        if is_ours and closing.periods_turn(now=timezone.now()):
+            task_enqueue("billing.tasks.periods_turn")
 
 
 @shared_task(name="billing.tasks.invoices_draft")
-def invoices_draft() -> None:
-    """Draft what is due."""
-    closing.invoices_draft_due(now=timezone.now())
+def invoices_draft(after: str = "") -> None:
+    """Draft a batch of what is due, and send for the next."""
+    batch = closing.invoices_draft_batch(now=timezone.now(), after=after)
+    if batch.after:
+        task_enqueue("billing.tasks.invoices_draft", batch.after)
 
 
 @shared_task(name="billing.tasks.invoice_send")
@@ -88,18 +89,13 @@ def ledger_audit() -> None:
 
 
 @shared_task(name="billing.tasks.period_close")
-def period_close(job: str, options: dict[str, str]) -> None:
-    """Close periods on demand and leave the report for whoever waits for it (management command period_close)."""
-    try:
-        report: dict[str, Any] = {"closed": closing.report_dict(closing_run(job_id=job, **close_options(options)))}
-    except Exception as problem:
-        cache.set(report_key(job), {"fault": str(problem)}, REPORT_KEPT_S)
-        raise
-    cache.set(report_key(job), report, REPORT_KEPT_S)
+def period_close(job: str, options: dict[str, str], after: str = "") -> None:
+    """Close a batch of periods on demand, and send for the next; the job's record says how far it is."""
+    closing_run(job_id=job, after=after, options=options, wanted=close_options(options))
 
 
 def close_options(options: dict[str, str]) -> dict[str, Any]:
-    """Return the arguments of ``closing.period_close`` from text, as a task's message carries them."""
+    """Return the arguments of ``periods_wanted`` from text, as a task's message carries them."""
     until = options.get("as_of")
     now = datetime.fromisoformat(until) if until else timezone.now()
     return {
@@ -108,8 +104,3 @@ def close_options(options: dict[str, str]) -> dict[str, Any]:
         "subscription_id": UUID(options["subscription"]) if options.get("subscription") else None,
         "until": now if until else None,
     }
-
-
-def report_key(job: str) -> str:
-    """Return where a closing's report waits."""
-    return f"billing:period_close:{job}"

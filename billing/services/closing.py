@@ -1,34 +1,40 @@
 """Make it so: turn and close what is due. Each subscription and each draft is a transaction of its own.
 
 One that fails in a way nobody foresaw is parked and the others go on. A store that is down, or the end of the worker's time,
-stops the whole run, which the schedule repeats. Closing drafts; it neither moves a subscription to its next period early nor
-issues anything.
+stops the whole run, which the schedule repeats. However many customers there are, a task drafts a bounded batch and says
+where the next one goes on. Closing drafts; it neither moves a subscription to its next period early nor issues anything.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from billing.core.money import Money
-from billing.core.periods import day_start, month_reach, month_shift
-from billing.models import BillingPeriod, Invoice, InvoiceStatus, LateUsage, Subscription, SubscriptionStatus
+from billing.models import BillingPeriod, Invoice
+from billing.selectors.closing import (
+    PeriodGroup,
+    groups_after,
+    late_groups_after,
+    late_is,
+    periods_due,
+    periods_wanted,
+)
 from billing.services.drafts import invoice_draft
 from billing.services.locks import work_lock
 from billing.services.queue import RUN_STOPS
-from billing.services.subscriptions import subscription_park, subscription_turn, subscriptions_due
+from billing.services.subscriptions import TURN_BATCH_MAX, subscription_park, subscription_turn, subscriptions_due
 
-DRAFT_GRACE = timedelta(hours=2)
-"""How long after a period's end its draft waits for the last journal segments."""
+GROUPS_PER_BATCH = 25
+"""Invoices that one task drafts at most; the rest is for the next task."""
 
-DRAFTS_PER_RUN_MAX = 5_000
-
-Progress = Callable[[int, int], bool]
-"""Told how many drafts are done and how many there are; returns whether to go on."""
+BATCH_S = 60
+"""A task that has drafted for this long leaves the rest to the next one, far from Celery's time limit."""
 
 logger = logging.getLogger(__name__)
 
@@ -47,17 +53,21 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
-    organization_id: UUID
-    currency: str
-    period_start: datetime
-    period_end: datetime
+class Batch:
+    """What one task closed, and where the next goes on: ``after`` is empty when all is done or ``is_stopped``."""
+
+    closed: list[Closed] = field(default_factory=list)
+    after: str = ""
+    is_stopped: bool = False
 
 
-def periods_turn(*, now: datetime) -> int:
-    """Open the periods that have begun and end the subscriptions that were to end. Returns how many periods turned."""
-    turned = 0
-    for subscription_id in subscriptions_due(now=now):
+def periods_turn(*, now: datetime) -> bool:
+    """Open the periods that have begun and end the subscriptions that were to end, at most TURN_BATCH_MAX of them.
+
+    Returns whether more may be due.
+    """
+    due, turned = subscriptions_due(now=now), 0
+    for subscription_id in due:
         try:
             turned += subscription_turn(subscription_id=subscription_id, now=now)
         except RUN_STOPS:
@@ -65,16 +75,41 @@ def periods_turn(*, now: datetime) -> int:
         except Exception as problem:
             logger.exception("parked: %s could not be turned", subscription_id)
             subscription_park(subscription_id=subscription_id, reason=f"turn: {problem}")
-    return turned
+    return len(due) == TURN_BATCH_MAX and turned > 0
+
+
+def invoices_draft_batch(*, now: datetime, after: str = "") -> Batch:
+    """Draft the next due periods, then late usage that has no period left to go with. Nothing while another task is at it."""
+    with work_lock("invoices_draft") as is_ours:
+        if not is_ours:
+            return Batch()
+        if not late_is(after):
+            due = batch_close(periods=periods_due(now=now), now=now, after=after)
+            if due.after:
+                return due
+        else:
+            due = Batch()
+        late = _groups_close(late_groups_after(after=after, limit=GROUPS_PER_BATCH), now)
+        return Batch([*due.closed, *late.closed], late.after)
 
 
 def invoices_draft_due(*, now: datetime) -> list[Closed]:
-    """Draft every period that ended at least DRAFT_GRACE ago, and late usage that has no period left to go with."""
-    with work_lock("invoices_draft") as is_ours:
-        if not is_ours:
-            return []
-        due = BillingPeriod.objects.filter(closed_at=None, ends_at__lte=now - DRAFT_GRACE)
-        return [*_close(due, now), *_late_close(now)]
+    """Draft all that is due, batch after batch, in this process."""
+    return _all(lambda after: invoices_draft_batch(now=now, after=after))
+
+
+def batch_close(
+    *,
+    periods: QuerySet[BillingPeriod],
+    now: datetime,
+    after: str = "",
+    goes_on: Callable[[int], bool] | None = None,
+) -> Batch:
+    """Draft, or draft anew, the next invoices of ``periods`` behind a cursor; each is committed by itself.
+
+    ``goes_on`` hears how many are done before each one and may stop it. Safe to repeat.
+    """
+    return _groups_close(groups_after(periods, after=after, limit=GROUPS_PER_BATCH), now, goes_on)
 
 
 def period_close(
@@ -83,28 +118,13 @@ def period_close(
     month: date | None = None,
     subscription_id: UUID | None = None,
     until: datetime | None = None,
-    on_progress: Progress | None = None,
 ) -> list[Closed]:
-    """Close periods on demand, running ones too: those that begin in a local ``month``; or those ended by ``until`` that
-    are open or drafted.
+    """Close periods on demand (``periods_wanted`` says which), batch after batch, in this process.
 
-    With ``subscription_id`` only its own; with nothing else, its current one. Drafts are computed anew. Later calls of a
-    period that was closed and issued early go on the next invoice. ``on_progress`` hears of every draft and may stop it.
+    Drafts are computed anew. Later calls of a period that was closed and issued early go on the next invoice.
     """
-    periods = BillingPeriod.objects.filter(subscription__is_parked=False)
-    if subscription_id is not None:
-        periods = periods.filter(subscription_id=subscription_id)
-    if month is not None:
-        near = periods.filter(starts_at__range=month_reach(month))
-        wanted = [period.id for period in near.select_related("subscription") if _begins_in(period, month)]
-        periods = periods.filter(id__in=wanted)
-    elif subscription_id is not None and until is None:
-        current = Subscription.objects.get(id=subscription_id).current_period_start
-        periods = periods.filter(starts_at=current)
-    else:
-        waiting = Q(closed_at=None) | Q(invoice__status=InvoiceStatus.DRAFT)
-        periods = periods.filter(waiting, ends_at__lte=until or now)
-    return _close(periods, now, on_progress)
+    periods = periods_wanted(now=now, month=month, subscription_id=subscription_id, until=until)
+    return _all(lambda after: batch_close(periods=periods, now=now, after=after))
 
 
 def report_dict(closed: Iterable[Closed]) -> list[dict[str, Any]]:
@@ -112,41 +132,39 @@ def report_dict(closed: Iterable[Closed]) -> list[dict[str, Any]]:
     return [asdict(row) for row in closed]
 
 
-def _begins_in(period: BillingPeriod, month: date) -> bool:
-    zone = period.subscription.time_zone
-    first = month.replace(day=1)
-    return day_start(first, zone) <= period.starts_at < day_start(month_shift(first, 1), zone)
-
-
-def _close(periods: QuerySet[BillingPeriod], now: datetime, on_progress: Progress | None = None) -> list[Closed]:
-    rows = periods.order_by("ends_at").values_list(
-        "subscription__organization_id", "subscription__plan__currency", "starts_at", "ends_at"
-    )
-    groups = dict.fromkeys(_Group(*row) for row in rows.distinct()[:DRAFTS_PER_RUN_MAX])
+def _all(batch: Callable[[str], Batch]) -> list[Closed]:
     closed: list[Closed] = []
-    for group in groups:
-        if on_progress is not None and not on_progress(len(closed), len(groups)):
-            break
+    after = ""
+    while True:
+        one = batch(after)
+        closed += one.closed
+        if not one.after:
+            return closed
+        after = one.after
+
+
+def _groups_close(groups: list[PeriodGroup], now: datetime, goes_on: Callable[[int], bool] | None = None) -> Batch:
+    closed: list[Closed] = []
+    started = time.monotonic()
+    for place, group in enumerate(groups, start=1):
+        if goes_on is not None and not goes_on(len(closed)):
+            return Batch(closed, is_stopped=True)
         closed.append(_draft(group, now))
-    return closed
+        is_last = place == len(groups) < GROUPS_PER_BATCH
+        if not is_last and time.monotonic() - started > BATCH_S:
+            return Batch(closed, group.cursor)
+    return Batch(closed, groups[-1].cursor if len(groups) == GROUPS_PER_BATCH else "")
 
 
-def _late_close(now: datetime) -> list[Closed]:
-    """Draft late usage of consumers that have no running subscription in its currency: no later invoice would take it."""
-    rows = LateUsage.objects.filter(invoice=None, subscription__status=SubscriptionStatus.ENDED)
-    groups: dict[tuple[UUID, str], _Group] = {}
-    for late in rows.select_related("subscription__plan").order_by("hour")[:DRAFTS_PER_RUN_MAX]:
-        subscription = late.subscription
-        key = (subscription.organization_id, subscription.plan.currency)
-        live = Subscription.objects.filter(organization_id=key[0], plan__currency=key[1])
-        if key not in groups and not live.exclude(status=SubscriptionStatus.ENDED).exists():
-            groups[key] = _Group(*key, subscription.current_period_start, subscription.current_period_end)
-    return [_draft(group, now) for group in groups.values()]
-
-
-def _draft(group: _Group, now: datetime) -> Closed:
+def _draft(group: PeriodGroup, now: datetime) -> Closed:
     try:
-        invoice = invoice_draft(**asdict(group), now=now)
+        invoice = invoice_draft(
+            organization_id=group.organization_id,
+            currency=group.currency,
+            period_start=group.period_start,
+            period_end=group.period_end,
+            now=now,
+        )
     except RUN_STOPS:
         raise
     except Exception as problem:
@@ -157,7 +175,7 @@ def _draft(group: _Group, now: datetime) -> Closed:
     return _closed(group, invoice)
 
 
-def _subscriptions_of(group: _Group) -> list[UUID]:
+def _subscriptions_of(group: PeriodGroup) -> list[UUID]:
     periods = BillingPeriod.objects.filter(
         subscription__organization_id=group.organization_id,
         subscription__plan__currency=group.currency,
@@ -167,7 +185,7 @@ def _subscriptions_of(group: _Group) -> list[UUID]:
     return list(periods.values_list("subscription_id", flat=True))
 
 
-def _closed(group: _Group, invoice: Invoice | None, *, fault: str = "") -> Closed:
+def _closed(group: PeriodGroup, invoice: Invoice | None, *, fault: str = "") -> Closed:
     return Closed(
         organization=str(group.organization_id),
         currency=group.currency,

@@ -3,17 +3,18 @@
 import json
 import time
 from argparse import ArgumentParser
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
-from uuid import uuid4
 
-from celery import current_app
-from django.core.cache import cache
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
+from billing.errors import Busy
 from billing.models import Subscription
 from billing.services.closing import period_close, report_dict
-from billing.tasks import close_options, report_key
+from billing.services.closing_jobs import SHOWN_MAX, ClosingJob, closing_ask, closing_get
+from billing.tasks import close_options
 from marketplace.core.ids import MalformedId
 
 WAIT_S = 120
@@ -45,12 +46,17 @@ class Command(BaseCommand):
         if given["inline"]:
             self._print(report_dict(period_close(**close_options(options))), given["json"])
             return
-        job = uuid4().hex
-        current_app.send_task("billing.tasks.period_close", args=[job, options], expires=3600)
+        try:
+            job = closing_ask(options=options, asked_by="manage.py", now=timezone.now())
+        except Busy as problem:
+            raise CommandError(str(problem)) from problem
         if not given["now"]:
             self.stdout.write("A worker has been asked to close the periods.")
             return
-        self._print(self._wait(job), given["json"])
+        done = self._wait(job)
+        self._print(done.closed, given["json"])
+        if done.done > len(done.closed):
+            self.stderr.write(f"{done.done} closed, {done.drafts} drafts; only {SHOWN_MAX} are listed.")
 
     def _options(self, given: dict[str, Any]) -> dict[str, str]:
         options = {}
@@ -70,18 +76,21 @@ class Command(BaseCommand):
             raise CommandError("There is no such subscription.")
         return options
 
-    def _wait(self, job: str) -> list[dict[str, Any]]:
-        deadline = time.monotonic() + WAIT_S
+    def _wait(self, job: ClosingJob) -> ClosingJob:
+        """Wait for as long as the job moves."""
+        deadline, seen = time.monotonic() + WAIT_S, job
         while time.monotonic() < deadline:
-            report = cache.get(report_key(job))
-            if report is not None:
-                if "fault" in report:
-                    raise CommandError(f"The worker failed: {report['fault']}")
-                return list(report["closed"])
+            found = closing_get(job_id=job.id) or seen
+            if found.state == "done":
+                return found
+            if found.is_over:
+                raise CommandError(f"The worker stopped: {found.fault or found.state}")
+            if found != seen:
+                deadline, seen = time.monotonic() + WAIT_S, found
             time.sleep(POLL_S)
         raise CommandError(f"No worker answered within {WAIT_S} s. Is one running? Without: --inline")
 
-    def _print(self, closed: list[dict[str, Any]], as_json: bool) -> None:
+    def _print(self, closed: Sequence[Mapping[str, Any]], as_json: bool) -> None:
         if as_json:
             self.stdout.write(json.dumps(closed, indent=2))
             return

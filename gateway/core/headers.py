@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-FORWARD, DROP, HOST, LENGTH, CODING, CONNECTION, EXPECT, UPGRADE, AUTHORIZATION, STAGE, SIGNATURE, FORM, MD5 = range(13)
+FORWARD, DROP, HOST, LENGTH, CODING, CONNECTION, EXPECT, UPGRADE, AUTHORIZATION, STAGE, SIGNATURE, FORM = range(12)
 """What a request header line means to the gateway. FORWARD goes upstream as it came; DROP never does."""
 
 _HOP_BY_HOP = frozenset(
@@ -56,7 +56,6 @@ _REQUEST_ROLES = {
     b"x-ca-stage": STAGE,
     b"x-ca-signature": SIGNATURE,
     b"content-type": FORM,
-    b"content-md5": MD5,
 }
 
 _RESPONSE_ROLES = {

@@ -1,7 +1,8 @@
 """Heads of HTTP/1.1 requests: strict parsing of bytes into values. Pure; sockets are http1.py's.
 
 Only one reading is accepted (RFC 9112): what another parser could read differently is refused. Most header blocks repeat
-from call to call, and most lines between blocks do, so both are remembered (bounded) with their checks done once.
+from call to call, and most lines between blocks do, so both are remembered (bounded) with their checks done once. What a
+signature makes new on every call is set aside first, so that the rest repeats.
 Answers of upstreams are http_response_head.py's, bodies http_body.py's.
 """
 
@@ -30,6 +31,14 @@ REQUEST_LINE = re.compile(
 )
 """The ordinary request line: origin-form and a method that the gateway forwards. All else is request_line_parse's."""
 
+_FRESH_LINE = re.compile(
+    rb"\r\n(X-Ca-(?:Nonce|Signature|Timestamp)|x-ca-(?:nonce|signature|timestamp)): ?([\x21-\x7e]+)(?=\r\n)"
+)
+"""A line that a signature makes new on every call, as clients write it, with the line end before it.
+
+None of them goes upstream (headers.py), so they change nothing but ``first``. Other spellings only take longer.
+"""
+_FRESH_NAMES = frozenset((b"x-ca-nonce", b"x-ca-signature", b"x-ca-timestamp"))
 _HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)")
 _REQUEST_LINE_ANY = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^ ]+) (HTTP/[0-9]\.[0-9])")
 _TARGET_FORM = re.compile(TARGET + rb"+")
@@ -42,7 +51,7 @@ _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"
 class RequestBlock:
     """The header section of a request, checked; shared by every request that repeats it, so never changed.
 
-    ``headers``: (lower-case name, value) in wire order; ``names``: the names as sent; ``first``: the first value of each;
+    ``headers``: (lower-case name, value) in wire order, those of a signature last; ``first``: the first value of each;
     ``forward``: the lines that go upstream, each with CRLF, with X-Forwarded-Host; ``content_length``: None when absent;
     ``is_ordinary``: no body, no wish to close or upgrade, no gateway before us; ``memo``: what authenticate.py remembers.
     """
@@ -54,14 +63,12 @@ class RequestBlock:
         "expects_continue",
         "first",
         "forward",
-        "has_md5",
         "headers",
         "host",
         "is_form",
         "is_ordinary",
         "keep_alive",
         "memo",
-        "names",
         "signed",
         "stage",
         "upgrade",
@@ -69,7 +76,6 @@ class RequestBlock:
 
     def __init__(self) -> None:
         self.headers: list[tuple[bytes, bytes]] = []
-        self.names: list[bytes] = []
         self.first: dict[bytes, bytes] = {}
         self.forward = b""
         self.host: bytes | None = None
@@ -84,11 +90,30 @@ class RequestBlock:
         self.is_form = False
         self.is_ordinary = False
         self.memo: Any = None
-        self.has_md5 = False
+
+    def signed_with(self, fresh: dict[bytes, bytes]) -> RequestBlock:
+        """This section with the ``fresh`` lines of a signature, whose names it does not have."""
+        block = RequestBlock.__new__(RequestBlock)
+        block.headers = [*self.headers, *fresh.items()]
+        block.first = first = {**self.first, **fresh}
+        block.forward = self.forward
+        block.host = self.host
+        block.content_length = self.content_length
+        block.chunked = self.chunked
+        block.close = self.close
+        block.keep_alive = self.keep_alive
+        block.expects_continue = self.expects_continue
+        block.upgrade = self.upgrade
+        block.stage = self.stage
+        block.signed = b"x-ca-signature" in first
+        block.is_form = self.is_form
+        block.is_ordinary = self.is_ordinary
+        block.memo = None
+        return block
 
 
-Line = tuple[int, tuple[bytes, bytes], bytes, bytes]
-"""(role, (lower-case name, value), name as sent, line with CRLF)."""
+Line = tuple[int, tuple[bytes, bytes], bytes]
+"""(role, (lower-case name, value), line with CRLF)."""
 
 
 def line_parse(line: bytes) -> tuple[bytes, bytes]:
@@ -124,9 +149,29 @@ class RequestParser:
         block = self.blocks.get(raw)
         if block is not None:
             return block
+        if len(raw) > HEADER_BYTES_MAX:
+            raise Rejection("I431HL", f"more than {HEADER_BYTES_MAX} octets")
+        pieces = _FRESH_LINE.split(raw)
+        if len(pieces) > 1:
+            return self._parse_signed(raw, pieces)
+        return self._parse_rest(raw)
+
+    def _parse_signed(self, raw: bytes, pieces: list[bytes]) -> RequestBlock:
+        """``pieces``: what is between fresh lines, and the name and value of each, in turn."""
+        rest = self._parse_rest(b"".join(pieces[::3]))
+        fresh = dict(zip(map(bytes.lower, pieces[1::3]), pieces[2::3], strict=True))
+        if len(fresh) * 3 < len(pieces) - 1 or not fresh.keys().isdisjoint(rest.first):
+            return self._build(raw)  # a repeated line counts where it stands
+        if len(rest.headers) + len(fresh) > HEADERS_MAX:
+            raise Rejection("I431HL", f"more than {HEADERS_MAX} header lines")
+        return rest.signed_with(fresh)
+
+    def _parse_rest(self, raw: bytes) -> RequestBlock:
+        block = self.blocks.get(raw)
+        if block is not None:
+            return block
         block = self._build(raw)
-        # A signed head holds a fresh nonce and time, so that it never repeats: it would only push others out.
-        if not block.signed and len(raw) <= BLOCK_CACHED_BYTES_MAX:
+        if len(raw) <= BLOCK_CACHED_BYTES_MAX and _FRESH_NAMES.isdisjoint(block.first):
             if len(self.blocks) >= BLOCKS_CACHED_MAX:
                 self.blocks.clear()
             self.blocks[raw] = block
@@ -139,7 +184,7 @@ class RequestParser:
             shown = raw.split(b":", 1)[0][:64].decode("latin-1")
             raise Rejection("I400HD", f"`{shown}` {fault}") from None
         lower = name.lower()
-        line = (roles.request_role(lower), (lower, value), name, raw + b"\r\n")
+        line = (roles.request_role(lower), (lower, value), raw + b"\r\n")
         if len(raw) <= LINE_CACHED_BYTES_MAX:
             if len(self._lines) >= LINES_CACHED_MAX:
                 self._lines.clear()
@@ -147,8 +192,6 @@ class RequestParser:
         return line
 
     def _build(self, raw: bytes) -> RequestBlock:
-        if len(raw) > HEADER_BYTES_MAX:
-            raise Rejection("I431HL", f"more than {HEADER_BYTES_MAX} octets")
         block = RequestBlock()
         forward: list[Line] = []
         connection: list[bytes] = []
@@ -157,7 +200,6 @@ class RequestParser:
             line = known.get(text) or self._line(text)
             pair = line[1]
             block.headers.append(pair)
-            block.names.append(line[2])
             role = line[0]
             if role == roles.FORWARD:
                 forward.append(line)
@@ -173,7 +215,7 @@ class RequestParser:
             raise Rejection("I400HD", "`Content-Length` and `Transfer-Encoding` exclude each other")
         if connection:
             forward = _connection_apply(block, connection, forward)
-        lines = [line[3] for line in forward]
+        lines = [line[2] for line in forward]
         if block.host:
             lines.append(b"X-Forwarded-Host: " + block.host + b"\r\n")
         block.forward = b"".join(lines)
@@ -205,9 +247,6 @@ def _special(block: RequestBlock, role: int, value: bytes) -> bool:
         return value[:7].upper() != b"APPCODE"
     elif role == roles.FORM:
         block.is_form = value[:33].lower().startswith(b"application/x-www-form-urlencoded")
-        return True
-    elif role == roles.MD5:
-        block.has_md5 = True
         return True
     return False
 

@@ -22,9 +22,8 @@ class Call:
 
     Written by http1: ``client`` (its connection), ``block`` (the checked header section, shared between calls),
     ``method`` (upper-case str), ``target`` (raw bytes of the request target), ``path`` (raw bytes before ``?``), ``query``
-    (raw bytes after ``?``, empty if none), ``headers`` (list of (lower-case name bytes, value bytes) in wire order; shared,
-    never changed), ``names`` (list of the names as sent), ``peer`` (client address as str), ``body_length`` (declared
-    octets, -1 when chunked, 0 when none), ``body`` (bytes, only when it was held: a signed form, or a signed body with
+    (raw bytes after ``?``, empty if none), ``peer`` (client address as str), ``body_length`` (declared octets, -1 when
+    chunked, 0 when none), ``body`` (bytes, only when it was held: a signed form, or a signed body with
     Content-MD5, on a route whose ``holds_form`` is set), ``received_at`` (Unix seconds, float), ``started``
     (time.monotonic()), ``request_id`` (16 bytes, UUIDv7), ``request_id_text`` (the same as upper-case UUID bytes).
     Written by match: ``route``, ``forward_path``. By authenticate: ``entry`` (the app, its organization and credential),
@@ -47,9 +46,7 @@ class Call:
         "extra",
         "forward_path",
         "grant",
-        "headers",
         "method",
-        "names",
         "outcome",
         "path",
         "peer",
@@ -78,8 +75,6 @@ class Call:
     target: bytes
     path: bytes
     query: bytes
-    headers: list[tuple[bytes, bytes]]
-    names: list[bytes]
     peer: str
     body_length: int
     body: bytes

@@ -17,6 +17,7 @@ from gateway.dataplane.steps.respond import refusal
 if TYPE_CHECKING:
     from gateway.core.http_body import BodyReader
     from gateway.dataplane.call import Call
+    from gateway.dataplane.pipeline import Later
     from gateway.dataplane.worker import Worker
 
 log = logging.getLogger("tollgate.gateway")
@@ -84,7 +85,7 @@ class ClientAnswers(asyncio.Protocol):
         self.ahead: list[bytes] = []
         self.ahead_size = 0
         self.received = 0
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | Later | None = None
         self.closing = False
         self.is_old = False
         self.is_ordinary = False

@@ -7,16 +7,16 @@ in progress at a time: pipelined requests wait in order, in a bounded buffer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Iterator
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gateway.core.http_head import REQUEST_LINE, REQUEST_LINE_BYTES_MAX, partial_check, request_line_parse
 from gateway.core.rejections import Rejection
 from gateway.dataplane.call import Call
 from gateway.dataplane.client_answers import _CLOSE, BUSY, IDLE, LINGER_BYTES_MAX, LINGERING, NEVER, WAITING, log
 from gateway.dataplane.client_bodies import AHEAD_BYTES_MAX, ClientBodies
-from gateway.dataplane.pipeline import run_rest
+from gateway.dataplane.pipeline import Later, Step
 from gateway.dataplane.steps.match import match
 from gateway.dataplane.steps.respond import refusal
 
@@ -166,8 +166,6 @@ class ClientConnection(ClientBodies):
     def _call_open(self, call: Call, block: RequestBlock) -> None:
         call.client = self
         call.block = block
-        call.headers = block.headers
-        call.names = block.names
         call.peer = self.peer
         call.body_length = -1 if block.chunked else block.content_length or 0
         call.body = b""
@@ -202,17 +200,31 @@ class ClientConnection(ClientBodies):
     # -- steps ------------------------------------------------------------------------------------------------------
 
     def steps(self, call: Call) -> None:
-        """Find the route and run its steps; one that has to wait goes on in a task."""
+        """Find the route and run its steps."""
         try:
             route = call.route or match(call, self.worker.plane.snapshot)
             if not self.is_ordinary:
                 route.guard(call)
-            steps = iter(route.steps)
+        except Rejection as rejection:
+            self.worker.respond.refuse(call, rejection)
+            return
+        self._run(call, iter(route.steps))
+
+    def resume(self, call: Call, steps: Iterator[Step], rejection: Rejection | None) -> None:
+        """What a step waited for is there: refuse the call, or run the steps after it."""
+        self.task = None
+        if rejection is None:
+            self._run(call, steps)
+        elif not call.outcome:
+            self.worker.respond.refuse(call, rejection)
+
+    def _run(self, call: Call, steps: Iterator[Step]) -> None:
+        """Run ``steps`` until one has to wait."""
+        try:
             for step in steps:
                 pending = step(call)
                 if pending is not None:
-                    rest = run_rest(call, pending, steps)
-                    self.task = asyncio.get_running_loop().create_task(self._steps_finish(call, rest))
+                    self._wait(call, pending, steps)
                     return
         except Rejection as rejection:
             self.worker.respond.refuse(call, rejection)
@@ -220,16 +232,20 @@ class ClientConnection(ClientBodies):
             log.exception("a step failed")
             self.worker.respond.refuse(call, Rejection("X500ER"))
 
-    async def _steps_finish(self, call: Call, rest: Coroutine[Any, Any, None]) -> None:
+    def _wait(self, call: Call, pending: Awaitable[None] | Later, steps: Iterator[Step]) -> None:
+        if isinstance(pending, Later):
+            pending.rest = steps
+            self.task = pending
+        else:
+            self.task = asyncio.get_running_loop().create_task(self._await(call, pending, steps))
+
+    async def _await(self, call: Call, pending: Awaitable[None], steps: Iterator[Step]) -> None:
+        refused = None
         try:
-            await rest
+            await pending
         except Rejection as rejection:
-            if not call.outcome:
-                self.worker.respond.refuse(call, rejection)
+            refused = rejection
         except Exception:  # noqa: BLE001  # a fault of ours must not leave the client without an answer
             log.exception("a step failed")
-            if not call.outcome:
-                self.worker.respond.refuse(call, Rejection("X500ER"))
-        finally:
-            if self.call is call:
-                self.task = None
+            refused = Rejection("X500ER")
+        self.resume(call, steps, refused)

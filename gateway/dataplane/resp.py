@@ -9,7 +9,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import hiredis
@@ -25,6 +25,19 @@ class StoreDown(Exception):
 
 class StoreFault(Exception):
     """Valkey answered a command with an error."""
+
+
+class Waiter(Protocol):
+    """Who gets the answer of one command, once: an asyncio.Future, or what handles it in the same turn (pipeline.Later)."""
+
+    def done(self) -> bool:
+        """Whether nobody waits any more."""
+
+    def set_result(self, result: Any, /) -> None:
+        """The answer."""
+
+    def set_exception(self, exception: Any, /) -> None:
+        """StoreFault, or StoreDown when there will be no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +71,7 @@ def address_parse(url: str) -> Address:
 
 
 class Connection(asyncio.Protocol):
-    """Commands of one turn of the loop leave in one write; each gets a future, answered in order.
+    """Commands of one turn of the loop leave in one write; each has a waiter, answered in order.
 
     A message that nobody asked for (a subscription's) goes to ``on_push``. ``on_lost`` is called once, when the connection ends.
     """
@@ -76,7 +89,7 @@ class Connection(asyncio.Protocol):
         self._reader = hiredis.Reader()
         self._transport: asyncio.Transport | None = None
         self._outgoing: list[bytes] = []
-        self.pending: deque[tuple[asyncio.Future[Any], float]] = deque()
+        self.pending: deque[tuple[Waiter, float]] = deque()
         self.heard_at = loop.time()
         self.is_open = False
 
@@ -86,7 +99,7 @@ class Connection(asyncio.Protocol):
         self.is_open = True
 
     def data_received(self, data: bytes) -> None:
-        """Give each answer to the future that waits for it, in order."""
+        """Give each answer to whoever waits for it, in order."""
         self.heard_at = self._loop.time()
         reader = self._reader
         reader.feed(data)
@@ -106,13 +119,13 @@ class Connection(asyncio.Protocol):
             if self._on_push is None:  # an answer that nobody asked for: the stream is out of step
                 self.close()
             return
-        future, _ = self.pending.popleft()
-        if future.done():
+        waiter, _ = self.pending.popleft()
+        if waiter.done():
             return
         if isinstance(answer, hiredis.ReplyError):
-            future.set_exception(StoreFault(str(answer)))
+            waiter.set_exception(StoreFault(str(answer)))
         else:
-            future.set_result(answer)
+            waiter.set_result(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended, by either side."""
@@ -123,17 +136,23 @@ class Connection(asyncio.Protocol):
     def pending_fail(self) -> None:
         """Answer all that wait with StoreDown."""
         while self.pending:
-            future, _ = self.pending.popleft()
-            if not future.done():
-                future.set_exception(StoreDown("the connection to the store ended"))
-                future.exception()  # nobody may be waiting any more; then it is not an error that nobody looked
+            waiter, _ = self.pending.popleft()
+            if waiter.done():
+                continue
+            waiter.set_exception(StoreDown("the connection to the store ended"))
+            if isinstance(waiter, asyncio.Future):
+                waiter.exception()  # nobody may be waiting any more; then it is not an error that nobody looked
 
     def send(self, args: tuple[Argument, ...], deadline: float) -> asyncio.Future[Any]:
-        """Queue one command; its answer must come before ``deadline`` (loop time; who watches it: store.py)."""
+        """``ask`` with a future of its own."""
         future: asyncio.Future[Any] = self._loop.create_future()
-        self.pending.append((future, deadline))
-        self.write(args)
+        self.ask(future, args, deadline)
         return future
+
+    def ask(self, waiter: Waiter, args: tuple[Argument, ...], deadline: float) -> None:
+        """Queue one command; its answer must come before ``deadline`` (loop time; who watches it: store.py)."""
+        self.pending.append((waiter, deadline))
+        self.write(args)
 
     def write(self, args: tuple[Argument, ...]) -> None:
         """Queue one command without an answer of its own (SUBSCRIBE)."""

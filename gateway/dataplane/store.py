@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gateway.dataplane.resp import Address, Argument, Connection, StoreDown, StoreFault, address_parse, connect
+from gateway.dataplane.resp import Address, Argument, Connection, StoreDown, StoreFault, Waiter, address_parse, connect
 
 __all__ = ["STORE_DEADLINE_MS", "Script", "Store", "StoreDown", "StoreFault"]
 
@@ -116,15 +116,26 @@ class Store:
 
     def send_within(self, deadline_s: float, *args: Argument) -> asyncio.Future[Any]:
         """``send`` for a command that the call cannot go on without: it may take longer."""
-        connection = self._connection
-        if connection is None or not connection.is_open or self._loop is None:
+        if self._loop is None:
+            raise StoreDown("the store is not connected")
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._ask(future, args, deadline_s)
+        return future
+
+    def ask(self, waiter: Waiter, *args: Argument) -> None:
+        """Send one command; ``waiter`` gets its answer in the turn that brings it. Raises StoreDown when the breaker is open."""
+        self._ask(waiter, args, self._deadline_s)
+
+    def _ask(self, waiter: Waiter, args: tuple[Argument, ...], deadline_s: float) -> None:
+        connection, loop = self._connection, self._loop
+        if connection is None or not connection.is_open or loop is None:
             raise StoreDown("the store is not connected")
         if len(connection.pending) >= PENDING_MAX:
             raise StoreDown("too many commands wait for the store")
         self.commands += 1
         if self._watch is None:
-            self._watch_next(self._loop)
-        return connection.send(args, self._loop.time() + deadline_s)
+            self._watch_next(loop)
+        connection.ask(waiter, args, loop.time() + deadline_s)
 
     def _watch_next(self, loop: asyncio.AbstractEventLoop) -> None:
         self._watch_due = loop.time() + WATCH_S
@@ -138,8 +149,8 @@ class Store:
         now = loop.time()
         overdue_s = now - connection.pending[0][1]
         if overdue_s > OVERDUE_S_MAX or (overdue_s > 0 and now - self._watch_due <= WATCH_LATE_S):
+            connection.close()  # first: who is told may ask again at once
             connection.pending_fail()
-            connection.close()
             return
         self._watch_next(loop)
 

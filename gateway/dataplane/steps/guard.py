@@ -43,4 +43,4 @@ def compile(route: Route, plane: Plane) -> Step:
 
 
 def _forwards(call: Call) -> int:
-    return sum(value.count(b",") + 1 for name, value in call.headers if name == b"via")
+    return sum(value.count(b",") + 1 for name, value in call.block.headers if name == b"via")

@@ -6,15 +6,16 @@ whoever repeats the request could put another in its place. AppCode calls carry 
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gateway.core.rejections import Rejection
 from gateway.core.signatures.canonical import signed_headers_parse
 from gateway.core.signatures.content import TIMESTAMP_WINDOW_MS
 from gateway.dataplane.auth_watch import watch_of
-from gateway.dataplane.resp import StoreDown, StoreFault
+from gateway.dataplane.pipeline import Later
+from gateway.dataplane.resp import StoreDown
 
 if TYPE_CHECKING:
     from gateway.dataplane.call import Call
@@ -37,7 +38,7 @@ def compile(route: Route, plane: Plane) -> Step | None:
         return None
     signed = _Replay(is_required=route.policies.nonce_required, plane=plane).__call__
 
-    def replay(call: Call) -> Coroutine[Any, Any, None] | None:
+    def replay(call: Call) -> Later | None:
         return signed(call) if call.block.signed else None
 
     return replay
@@ -46,16 +47,16 @@ def compile(route: Route, plane: Plane) -> Step | None:
 class _Replay:
     """The step of one route. ``is_open``: go on without the check while the store is down."""
 
-    __slots__ = ("_is_open", "_is_required", "_send", "_watch")
+    __slots__ = ("_ask", "_is_open", "_is_required", "_watch")
 
     def __init__(self, *, is_required: bool, plane: Plane) -> None:
         mode = plane.settings.nonce_store_down
         self._is_required = is_required
         self._is_open = mode == "allow" or (mode == "route" and not is_required)
-        self._send = plane.store.send
+        self._ask = plane.store.ask
         self._watch = watch_of(plane)
 
-    def __call__(self, call: Call) -> Coroutine[Any, Any, None] | None:
+    def __call__(self, call: Call) -> Later | None:
         entry = call.entry
         if entry is None or entry.secret is None:
             return None
@@ -68,20 +69,46 @@ class _Replay:
             return None
         if len(nonce) > NONCE_BYTES_MAX:
             raise Rejection("I400HD", f"`X-Ca-Nonce` is longer than {NONCE_BYTES_MAX} bytes")
-        return self._remember(nonce_key(first[b"x-ca-key"], nonce), nonce_kept_s(call))
+        return self._remember(call, nonce_key(first[b"x-ca-key"], nonce))
 
-    async def _remember(self, key: bytes, kept_s: int) -> None:
+    def _remember(self, call: Call, key: bytes) -> Later | None:
         """Ask the store to keep the nonce if it is new: one command, sent with all others of this turn."""
+        answer = _NonceAnswer(call, self)
         try:
-            is_new = await self._send("SET", key, b"1", "NX", "EX", kept_s)
-        except (StoreDown, StoreFault):
-            self._watch.nonces_unchecked += 1
-            if self._is_open:
-                return
-            headers = (("Retry-After", str(RETRY_AFTER_STORE_DOWN_S)),)
-            raise Rejection("X503BZ", "nonces cannot be checked now, try again", headers=headers) from None
-        if is_new is None:
-            raise Rejection("S403NU")
+            self._ask(answer, "SET", key, b"1", "NX", "EX", nonce_kept_s(call))
+        except StoreDown:
+            rejection = self.unchecked()
+            if rejection is not None:
+                raise rejection from None
+            return None
+        return answer
+
+    def unchecked(self) -> Rejection | None:
+        """The store cannot say whether the nonce is new: None when the call goes on without the check, and it is counted."""
+        self._watch.nonces_unchecked += 1
+        if self._is_open:
+            return None
+        headers = (("Retry-After", str(RETRY_AFTER_STORE_DOWN_S)),)
+        return Rejection("X503BZ", "nonces cannot be checked now, try again", headers=headers)
+
+
+class _NonceAnswer(Later):
+    """What the store says about one nonce."""
+
+    __slots__ = ("_replay",)
+
+    def __init__(self, call: Call, replay: _Replay) -> None:
+        self.call = call
+        self._replay = replay
+
+    def set_result(self, is_new: object, /) -> None:
+        """OK when it was kept, None when it was there already."""
+        self.go_on(Rejection("S403NU") if is_new is None else None)
+
+    def set_exception(self, fault: Exception, /) -> None:
+        """StoreDown or StoreFault."""
+        del fault
+        self.go_on(self._replay.unchecked())
 
 
 def _demand(first: Mapping[bytes, bytes], covered: tuple[bytes, ...]) -> None:

@@ -23,6 +23,7 @@ PIECES = [
     b"\r", b"Host: h", b"host:h", b"Content-Length: 3", b"Content-Length: 0", b"content-length:3", b"Transfer-Encoding: chunked",
     b"Transfer-Encoding: gzip", b"Connection: close", b"Connection: keep-alive, x", b"X: y", b"X:", b": y", b" fold", b"\t", b"\x00",
     b"\x80", b"X : y", b"Expect: 100-continue", b"Upgrade: h2c", b"3\r\nabc\r\n", b"0\r\n\r\n", b"abc", b";x=y",
+    b"X-Ca-Nonce: n1", b"x-ca-nonce:n2", b"X-CA-Nonce: n3", b"X-Ca-Signature: s=", b"X-Ca-Signature:  s", b"X-Ca-Timestamp: 1", b"X-Ca-Nonce: a b",
 ]  # fmt: skip
 
 heads = st.one_of(
@@ -59,7 +60,7 @@ class Events:
 
 
 def ours(raw: bytes) -> tuple[str, bytes, list[tuple[bytes, bytes]], int, bool] | None:
-    """(method, target, headers, length, chunked) as the gateway reads them; None when it refuses."""
+    """(method, target, headers by name, length, chunked) as the gateway reads them; None when it refuses."""
     end = raw.find(b"\r\n\r\n")
     line_end = raw.find(b"\r\n")
     try:
@@ -72,8 +73,12 @@ def ours(raw: bytes) -> tuple[str, bytes, list[tuple[bytes, bytes]], int, bool] 
         block = RequestParser().parse(raw[line_end + 2 : end + 2])
     except Rejection:
         return None
-    headers = [(name, value) for name, (_, value) in zip(block.names, block.headers, strict=True)]
-    return method, target, headers, block.content_length or 0, block.chunked
+    return method, target, by_name(block.headers), block.content_length or 0, block.chunked
+
+
+def by_name(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Lower-case names in order; lines of one name stay in theirs, which is all the order that counts (RFC 9110 section 5.3)."""
+    return sorted([(name.lower(), value) for name, value in headers], key=lambda line: line[0])
 
 
 @settings(max_examples=600, deadline=None)
@@ -90,7 +95,7 @@ def test_what_we_accept_llhttp_reads_in_the_same_way(raw: bytes) -> None:
         parser.feed_data(raw)
     assert events.is_head_complete
     assert (parser.get_method().decode(), events.url) == (method, target)
-    assert events.headers == headers
+    assert by_name(events.headers) == headers
     assert events.is_complete == (not length and not chunked)
 
 
@@ -144,3 +149,23 @@ def test_a_remembered_answer_head_keeps_its_framing() -> None:
     assert parser.parse(raw).framed == b"HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 3\r\n"
     with pytest.raises(ResponseInvalid):
         parser.parse(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n")
+
+
+def test_heads_that_differ_only_in_their_signature_share_all_but_what_is_read_from_it() -> None:
+    parser = RequestParser()
+    blocks = [
+        parser.parse(b"Host: h\r\nX-Ca-Key: k\r\nX-Ca-Nonce: %d\r\nX-Ca-Signature: s%d\r\nX: y\r\n" % (number, number))
+        for number in range(50)
+    ]
+    assert len(parser.blocks) == 1
+    assert {block.forward for block in blocks} == {b"X: y\r\nX-Forwarded-Host: h\r\n"}
+    assert [block.first[b"x-ca-nonce"] for block in blocks] == [b"%d" % number for number in range(50)]
+    assert all(block.signed and block.memo is None for block in blocks)
+
+
+def test_a_line_of_a_signature_that_stands_first_leaves_nothing_behind_in_the_memory() -> None:
+    parser = RequestParser()
+    for number in range(50):
+        block = parser.parse(b"X-Ca-Nonce: %d\r\nHost: h\r\nX-Ca-Signature: s\r\n" % number)
+        assert block.first[b"x-ca-nonce"] == b"%d" % number
+    assert parser.blocks == {}

@@ -1,8 +1,9 @@
-"""``python -m bench``: run the comparison, print the table, write the JSON. Exit 1 when a measured floor does not hold."""
+"""``python -m bench``: run the comparison, print the table, write the JSON. Exit 1 when a measured floor or ceiling does not hold."""
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
 import tempfile
 import time
@@ -10,16 +11,17 @@ from pathlib import Path
 
 from bench import tollgate
 from bench.load import CONNECTIONS, Load, paced_script, wrk_run
-from bench.machine import Machine, NotStarted, program_find
+from bench.machine import Machine, NotStarted, program_find, realtime_allowed
 from bench.peers import PEERS, PeerMissing
 from bench.peers.base import AUTHORIZATION
-from bench.report import FLOORS, Results, save, table
+from bench.report import ADDED_P99_MS, GROWTH_MB, MEMORY_MB, ROUND_TRIPS, Results, save, table
 from bench.upstream import upstream_start
 
 WARM_SECONDS = 1
 SIGNED_CALLS_PER_SECOND_MAX = 25_000
 APPS_MANY = 10_000
 MEMORY_STEP_SECONDS = 30
+STORE_COMMANDS = "tollgate_store_commands_total"
 DOES = {
     "tollgate": "simple credential, grant, rate limit, hard quota, journal",
     "tollgate-hmac": "the same with an X-Ca signature and a fresh nonce a call",
@@ -86,6 +88,13 @@ class Bench:
         print(f" {load.requests_per_s:.0f}/s")
         self.results.add(name, load)
 
+    def round_trips(self) -> None:
+        """How often the gateway asks Valkey a call, at full speed with an AppCode."""
+        asked = tollgate.counter(self.gateway, STORE_COMMANDS)
+        load = self._load(self.gateway.port)
+        asked = tollgate.counter(self.gateway, STORE_COMMANDS) - asked
+        self.results.numbers[ROUND_TRIPS] = asked / (load.requests_per_s * self.seconds)
+
     def half_load(self) -> None:
         """The latency at half of the gateway's own full load, beside the upstream's and bare nginx's at the same rate."""
         rate = (self.results.rate("tollgate") or 0) / 2
@@ -95,42 +104,54 @@ class Bench:
         targets = {"direct": self.upstream, "tollgate": self.gateway.port}
         if "nginx" in self.peers:
             targets["nginx"] = self.peers["nginx"]
-        for name, port in targets.items():
-            url = f"http://127.0.0.1:{port}{tollgate.PATH}"
-            load = wrk_run(url, seconds=self.seconds, headers=AUTHORIZATION, script=script)
-            self.results.numbers[f"{name} p99 ms at {load.requests_per_s:.0f}/s"] = load.p99_us / 1000
+        p99: dict[str, list[float]] = {name: [] for name in targets}
+        for _ in range(self.rounds):
+            for name, port in targets.items():
+                url = f"http://127.0.0.1:{port}{tollgate.PATH}"
+                load = wrk_run(url, seconds=self.seconds, headers=AUTHORIZATION, script=script)
+                p99[name].append(load.p99_us / 1000)
+        numbers = self.results.numbers
+        numbers["half load, requests/s"] = rate
+        for name, values in p99.items():
+            numbers[f"p99 ms at half load, {name}"] = statistics.median(values)
+        pairs = zip(p99["tollgate"], p99["direct"], strict=True)
+        numbers[ADDED_P99_MS] = statistics.median(through - direct for through, direct in pairs)
 
     def memory(self, minutes: int) -> None:
-        """Resident memory of the worker while 10,000 apps call in turn; every half minute when ``minutes`` are asked for."""
+        """Resident memory of the worker while 10,000 apps call in turn; and what it grows in ``minutes`` of that."""
         script = tollgate.many_apps_script(self.machine.folder, apps=APPS_MANY)
         url = f"http://127.0.0.1:{self.gateway.port}{tollgate.PATH}"
         load = wrk_run(url, seconds=self.seconds, script=script)
         numbers = self.results.numbers
-        numbers[f"requests/s over {APPS_MANY} apps"] = load.requests_per_s
-        numbers[f"worker memory MB with {APPS_MANY} apps"] = tollgate.worker_memory_bytes(self.gateway) / 1e6
+        numbers["requests/s over 10,000 apps"] = load.requests_per_s
+        numbers[MEMORY_MB] = first = tollgate.worker_memory_bytes(self.gateway) / 1e6
         end = time.monotonic() + minutes * 60
         while time.monotonic() < end:
             wrk_run(url, seconds=MEMORY_STEP_SECONDS, script=script)
-            numbers[f"worker memory MB after {minutes} min"] = tollgate.worker_memory_bytes(self.gateway) / 1e6
+            last = tollgate.worker_memory_bytes(self.gateway) / 1e6
+            print(f"  worker memory {last:.1f} MB", flush=True)
+            numbers[GROWTH_MB] = last - first
+            numbers[MEMORY_MB] = max(numbers[MEMORY_MB], last)
 
 
 def main() -> int:
-    """Run it. 0 when every measured floor holds, 1 when one does not, 2 when the bench itself cannot run."""
+    """Run it. 0 when every measured floor and ceiling holds, 1 when one does not, 2 when the bench itself cannot run."""
     options = arguments()
     if program_find("wrk") is None:
         print("The bench needs wrk (Debian package wrk).", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="tollgate-bench-") as folder, Machine(Path(folder)) as machine:
         bench = Bench(machine, options)
-        print(f"{CONNECTIONS} connections, {options.seconds} s a load, {options.rounds} rounds")
+        scheduler = "real-time" if realtime_allowed() else "ordinary (latencies include time slices; root has better)"
+        print(f"{CONNECTIONS} connections, {options.seconds} s a load, {options.rounds} rounds, {scheduler} scheduler")
         bench.rounds_run()
+        bench.round_trips()
         bench.half_load()
         bench.memory(options.memory_minutes)
     print()
     print(table(bench.results, DOES))
     save(bench.results, options.json)
-    ratios = [(floor, bench.results.ratio(floor)) for floor in FLOORS]
-    return int(any(ratio is not None and ratio < floor.ratio for floor, ratio in ratios))
+    return int(not bench.results.holds())
 
 
 if __name__ == "__main__":

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.machine import LOAD_CORE
+from bench.machine import LOAD_CORE, TURN_NEXT, settle
 
 CONNECTIONS = 64
 _UNITS_US = {"us": 1.0, "ms": 1_000.0, "s": 1_000_000.0, "m": 60_000_000.0}
@@ -74,7 +73,7 @@ def wrk_run(
         text=True,
         timeout=seconds + 60,
         check=False,
-        preexec_fn=lambda: os.sched_setaffinity(0, {LOAD_CORE}),
+        preexec_fn=lambda: settle(LOAD_CORE, TURN_NEXT),
     )
     if done.returncode:
         raise LoadFailed(done.stderr.strip() or f"wrk ended with {done.returncode}")

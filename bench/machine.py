@@ -1,4 +1,8 @@
-"""Starts and stops the programs of a bench run: pinned to a core, on free loopback ports, in a folder of their own."""
+"""Starts and stops the programs of a bench run: pinned to a core, on free loopback ports, in a folder of their own.
+
+Where the system allows it they run under the real-time scheduler, all peers alike: otherwise a program that shares its core
+waits for the other's time slice, several milliseconds, and latencies tell more about the scheduler than about a gateway.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +20,32 @@ START_SECONDS_MAX = 20
 STOP_SECONDS_MAX = 5
 SERVER_CORE = 0
 LOAD_CORE = 1
+TURN_FIRST = 20
+"""Real-time priority of what others wait for: the upstream, the stores and the authorizer, which share the load's core."""
+TURN_NEXT = 10
+"""Real-time priority of the gateways, and of the load."""
 
 
 class NotStarted(RuntimeError):
     """A program of the bench ended, or never listened, within START_SECONDS_MAX."""
+
+
+def realtime_allowed() -> bool:
+    """Whether this process may hand out the real-time scheduler (root, or CAP_SYS_NICE)."""
+    own = os.sched_getscheduler(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(TURN_NEXT))
+        os.sched_setscheduler(0, own, os.sched_param(0))
+    except PermissionError:
+        return False
+    return True
+
+
+def settle(core: int, turn: int) -> None:
+    """Put the calling process on ``core``, under the real-time scheduler with priority ``turn`` where that is allowed."""
+    os.sched_setaffinity(0, {core})
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(turn))
 
 
 def port_free() -> int:
@@ -70,10 +96,11 @@ class Machine:
         command: list[str],
         *,
         core: int,
+        turn: int = TURN_NEXT,
         port: int | None = None,
         environment: dict[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start ``command`` pinned to ``core``; wait until ``port`` listens. Raises NotStarted."""
+        """Start ``command`` settled on ``core`` with priority ``turn``; wait until ``port`` listens. Raises NotStarted."""
         log = (self.folder / f"{Path(command[0]).name}-{len(self.processes)}.log").open("wb")
         process = subprocess.Popen(
             command,
@@ -81,7 +108,7 @@ class Machine:
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})},
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+            preexec_fn=lambda: settle(core, turn),
             start_new_session=True,
         )
         log.close()

@@ -1,4 +1,4 @@
-"""The table and the JSON of a bench run, and which floors it holds. Ratios are medians over rounds, never single runs."""
+"""The table and the JSON of a bench run, and which floors and ceilings it holds. All are medians over rounds, never single runs."""
 
 from __future__ import annotations
 
@@ -32,6 +32,26 @@ FLOORS = (
 )
 
 
+@dataclass(frozen=True)
+class Ceiling:
+    """The number ``name`` of a run may be ``most`` at most."""
+
+    name: str
+    most: float
+
+
+MEMORY_MB = "worker memory MB with 10,000 apps"
+GROWTH_MB = "worker memory growth MB under load"
+ADDED_P99_MS = "p99 ms added at half load"
+ROUND_TRIPS = "store round trips a call"
+CEILINGS = (
+    Ceiling(ADDED_P99_MS, 2.0),
+    Ceiling(MEMORY_MB, 120.0),
+    Ceiling(GROWTH_MB, 3.0),
+    Ceiling(ROUND_TRIPS, 0.02),
+)
+
+
 @dataclass
 class Results:
     """All loads of a run by target, what was not found, and single numbers (memory, added latency, store round trips)."""
@@ -55,6 +75,12 @@ class Results:
         ratios = [subject.requests_per_s / peer.requests_per_s for subject, peer in pairs]
         return statistics.median(ratios) if ratios else None
 
+    def holds(self) -> bool:
+        """Whether every floor and every ceiling that was measured holds."""
+        ratios = [(floor, self.ratio(floor)) for floor in FLOORS]
+        floors = all(ratio is None or ratio >= floor.ratio for floor, ratio in ratios)
+        return floors and all(self.numbers.get(ceiling.name, 0) <= ceiling.most for ceiling in CEILINGS)
+
 
 def table(results: Results, does: dict[str, str]) -> str:
     """The run as text: a line a target, then the floors, the numbers, and who was missing."""
@@ -73,9 +99,20 @@ def table(results: Results, does: dict[str, str]) -> str:
             "not measured" if ratio is None else f"{ratio:.2f} {'holds' if ratio >= floor.ratio else 'BELOW THE FLOOR'}"
         )
         lines.append(f"{floor.subject} / {floor.peer}: at least {floor.ratio:.2f}: {told}")
-    lines += [f"{name}: {value:.4g}" for name, value in results.numbers.items()]
+    lines += _ceilings(results)
+    known = {ceiling.name for ceiling in CEILINGS}
+    lines += [f"{name}: {value:.4g}" for name, value in results.numbers.items() if name not in known]
     lines += [f"not found: {name}: {why}" for name, why in results.missing.items()]
     return "\n".join(lines)
+
+
+def _ceilings(results: Results) -> list[str]:
+    lines = []
+    for ceiling in CEILINGS:
+        value = results.numbers.get(ceiling.name)
+        told = "not measured" if value is None else f"{value:.3g} {'holds' if value <= ceiling.most else 'ABOVE'}"
+        lines.append(f"{ceiling.name}: at most {ceiling.most:g}: {told}")
+    return lines
 
 
 def document(results: Results) -> dict[str, Any]:
@@ -86,6 +123,7 @@ def document(results: Results) -> dict[str, Any]:
         "loads": {name: [asdict(load) for load in loads] for name, loads in results.loads.items()},
         "ratios": {f"{floor.subject}/{floor.peer}": results.ratio(floor) for floor in FLOORS},
         "floors": {f"{floor.subject}/{floor.peer}": floor.ratio for floor in FLOORS},
+        "ceilings": {ceiling.name: ceiling.most for ceiling in CEILINGS},
         "numbers": results.numbers,
         "missing": results.missing,
     }

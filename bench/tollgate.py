@@ -10,16 +10,18 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import sys
 import time
 import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from cryptography.fernet import Fernet
 
-from bench.machine import LOAD_CORE, SERVER_CORE, Machine, port_free
+from bench.machine import LOAD_CORE, SERVER_CORE, TURN_FIRST, Machine, port_free
 from bench.peers.base import APP_CODE
 from config.embedded.valkey import Valkey
 from gateway.dataplane.lease_scripts import GENERATION_KEY
@@ -119,7 +121,7 @@ def gateway_start(machine: Machine, upstream: int, *, apps: int = 1) -> Gateway:
     ring = f"bench:{Fernet.generate_key().decode()}"
     valkey = Valkey(home=machine.folder / "valkey", options={"appendonly": "no"})
     valkey.prepare()
-    machine.start(valkey.argv(), core=LOAD_CORE)
+    machine.start(valkey.argv(), core=LOAD_CORE, turn=TURN_FIRST)
     valkey.wait_ready()
     directory_write(valkey, upstream=upstream, apps=apps, ring=ring)
     port, metrics_port = port_free(), port_free()
@@ -147,6 +149,18 @@ def worker_memory_bytes(gateway: Gateway) -> int:
 
     workers = psutil.Process(gateway.pid).children(recursive=True) or [psutil.Process(gateway.pid)]
     return max(worker.memory_info().rss for worker in workers)
+
+
+REPORT_SECONDS = 1.5
+"""How old the numbers on the metrics port may be: workers report once a second."""
+
+
+def counter(gateway: Gateway, name: str) -> float:
+    """A counter of the gateway's metrics, summed over its labels."""
+    time.sleep(REPORT_SECONDS)
+    with urlopen(f"http://127.0.0.1:{gateway.metrics_port}/metrics", timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{name}[{{ ]", line))
 
 
 def signatures_make(count: int) -> list[tuple[str, str]]:

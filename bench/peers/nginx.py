@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from bench.machine import LOAD_CORE, SERVER_CORE, Machine, port_free
+from bench.machine import LOAD_CORE, SERVER_CORE, TURN_FIRST, TURN_NEXT, Machine, port_free
 from bench.peers.base import APP_CODE, Peer, PeerMissing, program_need
 
 MODULES = Path("/usr/lib/nginx/modules")
@@ -75,6 +75,7 @@ def _start(machine: Machine, *, name: str, upstream: int, http: str, server: str
         modules = "\n".join(
             f"load_module {MODULES}/{module}.so;" for module in ("ndk_http_module", "ngx_http_lua_module")
         )
+    turn = TURN_NEXT if core == SERVER_CORE else TURN_FIRST
     port = port_free()
     text = HEAD.format(
         modules=modules,
@@ -88,7 +89,7 @@ def _start(machine: Machine, *, name: str, upstream: int, http: str, server: str
     )
     path = machine.folder / f"{name}.conf"
     path.write_text(text)
-    machine.start([nginx, "-c", str(path), "-e", str(machine.folder / f"{name}.log")], core=core, port=port)
+    machine.start([nginx, "-c", str(path), "-e", str(machine.folder / f"{name}.log")], core=core, turn=turn, port=port)
     return port
 
 

@@ -23,7 +23,8 @@ PIECES = [
     b"\r", b"Host: h", b"host:h", b"Content-Length: 3", b"Content-Length: 0", b"content-length:3", b"Transfer-Encoding: chunked",
     b"Transfer-Encoding: gzip", b"Connection: close", b"Connection: keep-alive, x", b"X: y", b"X:", b": y", b" fold", b"\t", b"\x00",
     b"\x80", b"X : y", b"Expect: 100-continue", b"Upgrade: h2c", b"3\r\nabc\r\n", b"0\r\n\r\n", b"abc", b";x=y",
-    b"X-Ca-Nonce: n1", b"x-ca-nonce:n2", b"X-CA-Nonce: n3", b"X-Ca-Signature: s=", b"X-Ca-Signature:  s", b"X-Ca-Timestamp: 1", b"X-Ca-Nonce: a b",
+    b"X-Ca-Nonce: n1", b"x-ca-nonce:n2", b"X-CA-Nonce: n3", b"X-Ca-Signature: s=", b"X-Ca-Signature:  s",
+    b"X-Ca-Timestamp: 1", b"X-Ca-Nonce: a b",
 ]  # fmt: skip
 
 heads = st.one_of(

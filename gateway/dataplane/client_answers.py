@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gateway.core.rejections import Rejection
-from gateway.dataplane.steps.respond import refusal
+from gateway.dataplane.steps.respond import ENDING_LAST, refusal
 
 if TYPE_CHECKING:
     from gateway.core.http_body import BodyReader
@@ -33,10 +34,8 @@ WRITE_STALL_S = 60.0
 """How long a client may read nothing at all of what waits for it."""
 NEVER = float("inf")
 
-_CLOSE = b"\r\nConnection: close\r\n\r\n"
 
-
-class ClientAnswers(asyncio.Protocol):
+class ClientAnswers(asyncio.Protocol, ABC):
     """One client's socket, its writing half, and the fields that all three layers share.
 
     ``call`` is the call in progress; ``reader`` its body's framing while there is one; ``buffer`` octets of later requests;
@@ -208,9 +207,9 @@ class ClientAnswers(asyncio.Protocol):
         else:
             asyncio.get_running_loop().call_soon(self.next)
 
+    @abstractmethod
     def next(self) -> None:
-        """Read the next request. The layer above knows how."""
-        raise NotImplementedError
+        """Read the next request, if it is here already."""
 
     def unrecorded(self) -> None:
         """The journal did not take the call's event, so its answer must not go out: say so, and end the connection."""
@@ -225,7 +224,7 @@ class ClientAnswers(asyncio.Protocol):
             return
         rejection = Rejection("X503BZ", "the call could not be recorded", headers=(("Retry-After", "1"),))
         call.response_headers = b""
-        self.write(refusal(call, rejection, ending=_CLOSE, public_url=self.worker.public_url))
+        self.write(refusal(call, rejection, ending=ENDING_LAST, public_url=self.worker.public_url))
         self.linger()
 
     def stream_open(self, size: int) -> None:
@@ -303,6 +302,6 @@ class ClientAnswers(asyncio.Protocol):
         else:
             self.overdue()
 
+    @abstractmethod
     def overdue(self) -> None:
-        """The client took too long to send. The layers above know what."""
-        raise NotImplementedError
+        """The client took too long to send."""

@@ -5,6 +5,7 @@ Second of three layers, between client_answers.py and http1.py. Framing rules ar
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -30,9 +31,9 @@ class ClientBodies(ClientAnswers):
 
     __slots__ = ()
 
+    @abstractmethod
     def steps(self, call: Call) -> None:
-        """Run the call's steps. The layer above knows how."""
-        raise NotImplementedError
+        """Run the call's steps: all of the body that they need is here."""
 
     def read_ahead(self, data: bytes) -> None:
         """Keep octets of later requests; above a limit the client has to wait."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from gateway.core.http_head import REQUEST_LINE, REQUEST_LINE_BYTES_MAX, partial_check, request_line_parse
 from gateway.core.rejections import Rejection
 from gateway.dataplane.call import Call
-from gateway.dataplane.client_answers import _CLOSE, BUSY, IDLE, LINGER_BYTES_MAX, LINGERING, NEVER, WAITING, log
+from gateway.dataplane.client_answers import BUSY, IDLE, LINGER_BYTES_MAX, LINGERING, NEVER, WAITING, log
 from gateway.dataplane.client_bodies import AHEAD_BYTES_MAX, ClientBodies
 from gateway.dataplane.pipeline import Later, Step
 from gateway.dataplane.steps.match import match
-from gateway.dataplane.steps.respond import refusal
+from gateway.dataplane.steps.respond import ENDING_LAST, refusal
 
 if TYPE_CHECKING:
     from gateway.core.http_head import RequestBlock
@@ -194,7 +194,7 @@ class ClientConnection(ClientBodies):
         call.method = ""
         call.response_headers = b""
         call.request_id, call.request_id_text = self.worker.ids.mint(time())
-        self.write(refusal(call, rejection, ending=_CLOSE, public_url=self.worker.public_url))
+        self.write(refusal(call, rejection, ending=ENDING_LAST, public_url=self.worker.public_url))
         self.linger()
 
     # -- steps ------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gateway.dataplane.call import Call
     from gateway.dataplane.plane import Plane
 
-_CLOSE = b"\r\nConnection: close\r\n\r\n"
+ENDING_LAST = b"\r\nConnection: close\r\n\r\n"
 _KEEP = b"\r\nConnection: keep-alive\r\n\r\n"
 _END = b"\r\n\r\n"
 _ID = b"X-Ca-Request-Id: "
@@ -119,7 +119,7 @@ class Respond:
         is_last = client.peer_done and not client.buffer
         if client.closing or is_last or client.owes_body or self._plane.draining:
             client.closing = True
-            return _CLOSE
+            return ENDING_LAST
         return _KEEP if client.is_old else _END
 
     # -- answers of the gateway -------------------------------------------------------------------------------------

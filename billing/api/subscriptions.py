@@ -11,6 +11,7 @@ from billing.core.money import decimal_show
 from billing.models import Subscription
 from billing.selectors import subscriptions as shown
 from billing.selectors.invoices import money_show
+from billing.selectors.overviews import SubscriptionOverview, subscription_overview
 from billing.selectors.permits import plan_find, subscribe_action, subscription_find
 from billing.services import subscriptions
 from marketplace.api.base import Endpoint, Nothing, Paged, operation
@@ -19,7 +20,7 @@ from marketplace.selectors.accounts import entity_find, organization_get
 from marketplace.selectors.paging import page_take
 
 
-def usage_show(overview: shown.SubscriptionOverview) -> dict[str, Any]:
+def usage_show(overview: SubscriptionOverview) -> dict[str, Any]:
     """Return an overview as the API shows it."""
     currency = overview.subscription.plan.currency
     quota = overview.quota
@@ -166,4 +167,4 @@ class SubscriptionUsage(SubscriptionEndpoint):
     def get(self, request: Request, subscription: str) -> Response:
         """Rated by the code that makes the invoice."""
         found = subscription_find(person=self.person, public_id=subscription, within=self.within)
-        return Response(usage_show(shown.subscription_overview(subscription=found, now=timezone.now())))
+        return Response(usage_show(subscription_overview(subscription=found, now=timezone.now())))

@@ -4,15 +4,25 @@ An hour belongs to the period, and to the plan, in force when it begins; what an
 the next hour belongs to its last period. So every hour is billed once, whatever changes in it.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
+from uuid import UUID
 
 from django.db.models import Q
 
 from billing.core.periods import BillingCycle, Period, day_start, hour_ceiling
-from billing.models import Alignment, BillingPeriod, ChangeKind, Plan, Subscription, SubscriptionStatus
+from billing.models import (
+    Alignment,
+    BillingPeriod,
+    ChangeKind,
+    Plan,
+    Subscription,
+    SubscriptionChange,
+    SubscriptionStatus,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +56,26 @@ def period_value(subscription: Subscription, period: BillingPeriod) -> Period:
     return Period(period.starts_at, period.ends_at, subscription.time_zone)
 
 
-def subscription_phases(subscription: Subscription, period: Period) -> list[Phase]:
-    """Cut a period where plans changed. A change counts from the next whole hour; changes within one hour leave the last."""
+def changes_read(subscriptions: Iterable[Subscription]) -> dict[UUID, list[SubscriptionChange]]:
+    """Return what happened to each of these subscriptions, by its id, the oldest first, in one query."""
+    rows = SubscriptionChange.objects.filter(subscription__in=[one.id for one in subscriptions])
+    found: defaultdict[UUID, list[SubscriptionChange]] = defaultdict(list)
+    for change in rows.select_related("to_plan__api").defer("to_plan__api__document").order_by("at", "id"):
+        found[change.subscription_id].append(change)
+    return found
+
+
+def subscription_phases(
+    subscription: Subscription, period: Period, *, history: Sequence[SubscriptionChange] | None = None
+) -> list[Phase]:
+    """Cut a period where plans changed. A change counts from the next whole hour; changes within one hour leave the last.
+
+    ``history``: what happened to the subscription, when the caller has read it for several.
+    """
     cycle = subscription_cycle(subscription)
     changes = [
         (change.at, change.to_plan)
-        for change in subscription.changes.select_related("to_plan__api")
+        for change in (changes_read([subscription])[subscription.id] if history is None else history)
         if change.kind in (ChangeKind.START, ChangeKind.PLAN) and change.to_plan is not None
     ]
     phases = []
@@ -77,9 +101,12 @@ def period_of_hour(
     return periods[0] if periods else None
 
 
+def hours_end(subscription: Subscription, period: BillingPeriod) -> datetime | None:
+    """Return the end of the hours that a period bills; None for the last one of an ended subscription: all that follows."""
+    return period.ends_at if subscription.is_live or subscription.ended_at != period.ends_at else None
+
+
 def hours_of_period(period: BillingPeriod) -> Q:
-    """Return the condition on ``hour`` for what a period bills: the last one of an ended subscription takes what follows."""
-    subscription = period.subscription
-    if not subscription.is_live and subscription.ended_at == period.ends_at:
-        return Q(hour__gte=period.starts_at)
-    return Q(hour__gte=period.starts_at, hour__lt=period.ends_at)
+    """Return the condition on ``hour`` for what a period bills."""
+    end = hours_end(period.subscription, period)
+    return Q(hour__gte=period.starts_at) if end is None else Q(hour__gte=period.starts_at, hour__lt=end)

@@ -1,18 +1,20 @@
-"""Show me what is sold: the plans of an Api, their prices as specs, and the commission that applies. Reads only."""
+"""Show me what is sold: the plans of an Api, and their prices as specs. Reads only.
+
+Which prices and which commission were in force at a moment is in ``selectors.prices``.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, QuerySet
 
 from billing.core.money import decimal_show
 from billing.core.pricing import PriceKind, PriceSpec
 from billing.core.pricing import Tier as TierSpec
 from billing.core.rating import PlanPrice
-from billing.models import CommissionRate, Plan, PlanStatus, Price
+from billing.models import Plan, PlanStatus, Price
 from marketplace.contracts.limits import Limits
 from marketplace.models import Api
 
@@ -75,17 +77,6 @@ def spec_is_free(spec: PriceSpec) -> bool:
     return spec.unit_amount == 0 and all(tier.unit_amount == 0 and tier.flat_amount == 0 for tier in spec.tiers)
 
 
-def prices_at(plan_id: UUID, moment: datetime) -> list[Price]:
-    """Return the prices of a published plan that are live at a moment, in their order."""
-    live = Q(effective_until=None) | Q(effective_until__gt=moment)
-    return list(
-        Price.objects.filter(live, plan_id=plan_id, published_at__isnull=False, effective_from__lte=moment)
-        .select_related("meter")
-        .prefetch_related("tiers")
-        .order_by("position", "created_at")
-    )
-
-
 def plan_limits(plan: Plan, *, time_zone: str = "UTC", period: tuple[int, int] | None = None) -> Limits:
     """Return the plan's limits by value, as a grant carries them.
 
@@ -133,14 +124,6 @@ def plan_cards(*, plans: Iterable[Plan]) -> list[PlanCard]:
     ids = [plan.id for plan in plans]
     found = {plan.id: plan_card(plan) for plan in _with_prices(Plan.objects.filter(id__in=ids))}
     return [found[key] for key in ids if key in found]
-
-
-def commission_rate_at(plan: Plan, moment: datetime) -> Decimal:
-    """Return the platform's share of the plan's lines at a moment: the plan's own rate, else the platform's of that day."""
-    if plan.commission_rate is not None:
-        return plan.commission_rate
-    row = CommissionRate.objects.filter(effective_on__lte=moment.astimezone(UTC).date()).first()
-    return row.rate if row else COMMISSION_RATE_DEFAULT
 
 
 def prices_cheapest(cards: Iterable[PlanCard]) -> PlanCard | None:

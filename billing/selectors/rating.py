@@ -10,14 +10,32 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import Q, Sum
+from django.db import connection
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from billing.core.commission import Split, commission_split
 from billing.core.rating import RatedLine, rate, rate_late
 from billing.models import BillingPeriod, Invoice, InvoiceStatus, LateUsage, LineKind, Price, Subscription
-from billing.selectors.calendar import Phase, hours_of_period, period_of_hour, period_value, subscription_phases
-from billing.selectors.plans import commission_rate_at, plan_price, prices_at
+from billing.selectors.calendar import (
+    Phase,
+    hours_end,
+    hours_of_period,
+    period_of_hour,
+    period_value,
+    subscription_phases,
+)
+from billing.selectors.plans import plan_price
+from billing.selectors.prices import PriceBook
+
+_UNITS_OF_PARTS = """
+SELECT part.period_id, part.place, record.meter_id, sum(record.quantity)
+FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::timestamptz[], %s::timestamptz[])
+  AS part(period_id, subscription_id, place, since, until)
+JOIN billing_usagerecord record ON record.subscription_id = part.subscription_id
+  AND record.hour >= part.since AND record.hour < COALESCE(part.until, 'infinity')
+GROUP BY part.period_id, part.place, record.meter_id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +64,20 @@ class LineDraft:
 
 
 def phases_rate(
-    *, subscription: Subscription, phases: Sequence[Phase], quantities: Mapping[int, Mapping[str, int]]
+    *,
+    subscription: Subscription,
+    phases: Sequence[Phase],
+    quantities: Mapping[int, Mapping[str, int]],
+    book: PriceBook | None = None,
 ) -> list[LineDraft]:
-    """Rate every phase of a period. ``quantities``: for the place of each phase, the meter's id as text to its units."""
+    """Rate every phase of a period. ``quantities``: for the place of each phase, the meter's id as text to its units.
+
+    ``book`` holds the prices of the phases' plans when the caller has read them for several subscriptions.
+    """
+    book = book or PriceBook.of(phase.plan.id for phase in phases)
     lines = []
     for place, phase in enumerate(phases):
-        prices = {price.public_id: price for price in prices_at(phase.plan.id, phase.priced_at)}
+        prices = {price.public_id: price for price in book.prices_at(phase.plan.id, phase.priced_at)}
         rating = rate(
             prices=[plan_price(price) for price in prices.values()],
             quantities=dict(quantities.get(place, {})),
@@ -62,7 +88,7 @@ def phases_rate(
         for rated in rating.lines:
             price = prices[rated.price_id]
             kind = LineKind.USAGE if price.meter_id else LineKind.FEE
-            lines.append(_line(kind, subscription, price, phase, rated))
+            lines.append(_line(kind, subscription, price, phase, rated, book))
     return lines
 
 
@@ -79,14 +105,26 @@ def phase_quantities(
     *, subscription: Subscription, period: BillingPeriod, phases: Sequence[Phase]
 ) -> dict[int, dict[str, int]]:
     """Return the units of each meter in each phase, from usage records."""
-    rows = subscription.usage_records.filter(hours_of_period(period))
-    return {
-        place: {
-            str(row["meter_id"]): int(row["units"])
-            for row in rows.filter(_hours_of_phase(place, phases)).values("meter_id").annotate(units=Sum("quantity"))
-        }
-        for place in range(len(phases))
+    return quantities_read([(subscription, period, phases)])[period.id]
+
+
+def quantities_read(
+    cuts: Sequence[tuple[Subscription, BillingPeriod, Sequence[Phase]]],
+) -> dict[UUID, dict[int, dict[str, int]]]:
+    """Return the units of each meter in each phase of several periods, by the period's id, in one query."""
+    units: dict[UUID, dict[int, dict[str, int]]] = {
+        period.id: {place: {} for place in range(len(phases))} for _subscription, period, phases in cuts
     }
+    parts = [
+        (period.id, subscription.id, place, *_part_bounds(subscription, period, phases, place))
+        for subscription, period, phases in cuts
+        for place in range(len(phases))
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_UNITS_OF_PARTS, [list(column) for column in zip(*parts, strict=True)] or [[]] * 5)
+        for period_id, place, meter_id, quantity in cursor.fetchall():
+            units[period_id][place][str(meter_id)] = int(quantity)
+    return units
 
 
 def late_waiting(*, organization_id: UUID, currency: str, draft: Invoice | None = None) -> list[LateUsage]:
@@ -124,6 +162,7 @@ def _late_of_period(subscription: Subscription, period: BillingPeriod, rows: Seq
     phases = subscription_phases(subscription, period_value(subscription, period))
     billed = phase_quantities(subscription=subscription, period=period, phases=phases)
     issued = subscription.late_usage.filter(hours_of_period(period), invoice__status=InvoiceStatus.ISSUED)
+    book = PriceBook.of(phase.plan.id for phase in phases)
     lines = []
     for place, phase in enumerate(phases):
         before = defaultdict(int, billed[place])
@@ -133,7 +172,7 @@ def _late_of_period(subscription: Subscription, period: BillingPeriod, rows: Seq
         for row in rows:
             if _phase_of(row.hour, phases) == place:
                 added[str(row.meter_id)] += row.quantity
-        for price in prices_at(phase.plan.id, phase.priced_at):
+        for price in book.prices_at(phase.plan.id, phase.priced_at):
             more = added.get(str(price.meter_id), 0)
             if not more:
                 continue
@@ -146,12 +185,14 @@ def _late_of_period(subscription: Subscription, period: BillingPeriod, rows: Seq
                 period=phase.period,
                 proration=phase.proration,
             )
-            lines.append(_line(LineKind.LATE_USAGE, subscription, price, phase, rated))
+            lines.append(_line(LineKind.LATE_USAGE, subscription, price, phase, rated, book))
     return lines
 
 
-def _line(kind: LineKind, subscription: Subscription, price: Price, phase: Phase, rated: RatedLine) -> LineDraft:
-    rate_now = commission_rate_at(phase.plan, phase.priced_at)
+def _line(
+    kind: LineKind, subscription: Subscription, price: Price, phase: Phase, rated: RatedLine, book: PriceBook
+) -> LineDraft:
+    rate_now = book.commission_rate_at(phase.plan, phase.priced_at)
     return LineDraft(
         kind=kind,
         subscription=subscription,
@@ -161,6 +202,15 @@ def _line(kind: LineKind, subscription: Subscription, price: Price, phase: Phase
         commission_rate=rate_now,
         split=commission_split(rated.amount_minor, rate_now),
     )
+
+
+def _part_bounds(
+    subscription: Subscription, period: BillingPeriod, phases: Sequence[Phase], place: int
+) -> tuple[datetime, datetime | None]:
+    """Return [since, until) of a phase's hours; the last phase ends where the period's own hours do, None being never."""
+    since = phases[place].period.start if place else period.starts_at
+    until = phases[place].period.end if place + 1 < len(phases) else hours_end(subscription, period)
+    return since, until
 
 
 def _hours_of_phase(place: int, phases: Sequence[Phase]) -> Q:

@@ -13,7 +13,7 @@ from billing.core.errors import ExplanationInvalid
 from billing.core.rating import rating_recompute
 from billing.models import BillingPeriod, Invoice, InvoiceLine, LateUsage, LineKind, Meter, UsageRecord
 from billing.selectors.calendar import hours_of_period, period_value, subscription_phases
-from billing.selectors.plans import prices_at
+from billing.selectors.prices import PriceBook
 from billing.selectors.tallies import meter_hours, tallies_by_grant
 
 DIFFERENCES_MAX = 50
@@ -77,6 +77,7 @@ def _line_differences(period: BillingPeriod, lines: list[InvoiceLine]) -> list[D
     subscription = period.subscription
     found = []
     phases = subscription_phases(subscription, period_value(subscription, period))
+    book = PriceBook.of(phase.plan.id for phase in phases)
     for place, phase in enumerate(phases):
         units: defaultdict[UUID, int] = defaultdict(int)
         for record in UsageRecord.objects.filter(hours_of_period(period), subscription=subscription):
@@ -87,7 +88,7 @@ def _line_differences(period: BillingPeriod, lines: list[InvoiceLine]) -> list[D
             for line in lines
             if line.kind == LineKind.USAGE and line.period_start == phase.period.start
         }
-        for price in prices_at(phase.plan.id, phase.priced_at):
+        for price in book.prices_at(phase.plan.id, phase.priced_at):
             if price.meter_id is None:
                 continue
             line = billed.get(price.id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.utils.translation import gettext as _
 
 from billing.core.money import Money
@@ -65,44 +65,46 @@ def reason_text(reason: dict[str, Any], currency: str) -> str:
     return texts.get(reason["code"], reason["code"])
 
 
-def reasons_shown(invoice: Invoice, before: Invoice | None) -> tuple[str, ...]:
+def reasons_shown(invoice: Invoice, *, is_first: bool) -> tuple[str, ...]:
     """Return the stored reasons in words, without those that have become untrue since: a first invoice with one before it."""
-    current = [one for one in invoice.review_reasons if one["code"] != "first_invoice" or before is None]
+    current = [one for one in invoice.review_reasons if one["code"] != "first_invoice" or is_first]
     return tuple(reason_text(reason, invoice.currency) for reason in current)
 
 
 def invoice_before(invoice: Invoice) -> Invoice | None:
     """Return the consumer's last issued invoice of an earlier period in the same currency."""
-    earlier = Invoice.objects.filter(
-        organization_id=invoice.organization_id,
-        currency=invoice.currency,
-        status=InvoiceStatus.ISSUED,
-        period_end__lte=invoice.period_start,
-    )
-    return earlier.order_by("-period_end", "-id").first()
+    return _earlier(invoice.organization_id, invoice.currency, invoice.period_start).first()
 
 
 def review_list(*, status: str = "") -> list[ReviewRow]:
     """Return the invoices that wait for finance, the oldest first; ``status`` narrows it to one of QUEUE_STATUSES."""
     statuses = [status] if status in QUEUE_STATUSES else list(QUEUE_STATUSES)
-    waiting = Invoice.objects.filter(status__in=statuses).select_related("organization", "approved_by")
-    rows = []
-    for invoice in waiting.annotate(line_count=Count("lines")).order_by("period_end", "id")[:REVIEW_ROWS_MAX]:
-        before = invoice_before(invoice)
-        rows.append(
-            ReviewRow(
-                invoice=invoice,
-                reasons=reasons_shown(invoice, before),
-                previous_minor=before.total_minor if before else None,
-            )
+    before = _earlier(OuterRef("organization_id"), OuterRef("currency"), OuterRef("period_start"))
+    waiting = (
+        Invoice.objects.filter(status__in=statuses)
+        .select_related("organization", "approved_by")
+        .annotate(line_count=Count("lines"), before_minor=Subquery(before.values("total_minor")[:1]))
+    )
+    return [
+        ReviewRow(
+            invoice=invoice,
+            reasons=reasons_shown(invoice, is_first=invoice.before_minor is None),
+            previous_minor=invoice.before_minor,
         )
-    return rows
+        for invoice in waiting.order_by("period_end", "id")[:REVIEW_ROWS_MAX]
+    ]
 
 
 def review_counts() -> dict[str, int]:
     """Return how many invoices wait in each status of the queue."""
     counts = Invoice.objects.aggregate(**{status: Count("id", filter=Q(status=status)) for status in QUEUE_STATUSES})
     return {str(status.value): counts[status] for status in QUEUE_STATUSES}
+
+
+def _earlier(organization_id: Any, currency: Any, before: Any) -> QuerySet[Invoice]:
+    """Return a consumer's issued invoices of earlier periods, the last first. Values, or references into another query."""
+    issued = Invoice.objects.filter(organization_id=organization_id, currency=currency, status=InvoiceStatus.ISSUED)
+    return issued.filter(period_end__lte=before).order_by("-period_end", "-id")
 
 
 def invoices_stuck(*, since: datetime) -> QuerySet[Invoice]:

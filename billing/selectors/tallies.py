@@ -1,16 +1,25 @@
 """Show me what happened, as meters look at it: sums over marketplace's tallies per hour, operation and outcome. Reads only."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Sum
 
 from billing.core.aggregation import Tally, aggregate_hours
 from billing.core.meters import Measure, MeterSpec
 from billing.models import Meter
 from marketplace.models import UsageTally
+
+_UNITS_BY_OUTCOME = """
+SELECT part.place, tally.outcome, sum(tally.units)
+FROM unnest(%s::int[], %s::uuid[], %s::timestamptz[], %s::timestamptz[]) AS part(place, grant_id, since, until)
+JOIN marketplace_usagetally tally ON tally.grant_id = part.grant_id
+  AND tally.hour >= part.since AND tally.hour < part.until
+GROUP BY part.place, tally.outcome
+"""
 
 
 def tallies_by_grant(
@@ -44,6 +53,17 @@ def tallies_by_grant(
             )
         )
     return dict(by_grant)
+
+
+def units_by_outcome(windows: Sequence[tuple[UUID, datetime, datetime]]) -> list[dict[str, int]]:
+    """Return for each (grant id, since, until) the units of each outcome in [since, until), in one query."""
+    found: list[dict[str, int]] = [{} for _window in windows]
+    grants, sinces, untils = ([window[place] for window in windows] for place in range(3))
+    with connection.cursor() as cursor:
+        cursor.execute(_UNITS_BY_OUTCOME, [list(range(len(windows))), grants, sinces, untils])
+        for place, outcome, units in cursor.fetchall():
+            found[place][outcome] = int(units)
+    return found
 
 
 def meter_spec(meter: Meter) -> MeterSpec:

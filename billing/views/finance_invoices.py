@@ -165,7 +165,7 @@ def _show(request: HttpRequest, invoice: Invoice, *, form: TransferForm | None =
         "invoice": invoice,
         "lines": list(invoice.lines.order_by("position")),
         "payments": list(invoice_payments(invoice=invoice).select_related("recorded_by")),
-        "reasons": reasons_shown(invoice, before),
+        "reasons": reasons_shown(invoice, is_first=before is None),
         "before": before,
         "changes": changes,
         "form": form or TransferForm(initial=initial, invoice=invoice),

@@ -6,7 +6,8 @@ from typing import Any
 from django.utils import timezone
 
 from billing.selectors.earnings import earnings_summary, month_period
-from billing.selectors.subscriptions import spend_summary, subscription_list
+from billing.selectors.overviews import spend_summary
+from billing.selectors.subscriptions import subscription_list
 from marketplace.core.permissions import role_permits
 
 

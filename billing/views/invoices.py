@@ -10,8 +10,8 @@ from django.views.decorators.http import require_safe
 from billing.models import Invoice
 from billing.selectors.balances import consumer_balances
 from billing.selectors.invoices import invoice_list, invoice_payments
+from billing.selectors.overviews import invoice_expected
 from billing.selectors.permits import invoice_find
-from billing.selectors.subscriptions import invoice_expected
 from billing.views import trail
 from marketplace.selectors.paging import page_take
 from marketplace.views.doors import member_page

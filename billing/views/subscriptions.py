@@ -9,15 +9,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from billing.models import Subscription
+from billing.selectors.overviews import subscription_overview, subscription_overviews
 from billing.selectors.permits import plan_find, subscribe_action, subscription_find
 from billing.selectors.plans import plan_get
 from billing.selectors.quotes import change_preview
-from billing.selectors.subscriptions import (
-    plans_to_change_to,
-    subscription_list,
-    subscription_overview,
-    subscription_timeline,
-)
+from billing.selectors.subscriptions import plans_to_change_to, subscription_list, subscription_timeline
 from billing.services.subscriptions import subscription_cancel, subscription_change, subscription_resume
 from billing.views.doors import text_get
 from marketplace.core.permissions import role_permits
@@ -36,7 +32,8 @@ def subscriptions(request: HttpRequest) -> HttpResponse:
     rows = subscription_list(organization=request.organization, is_ended_shown=is_all)
     page = page_take(rows, cursor=request.GET.get("cursor", ""), bound={"all": is_all})
     now = timezone.now()
-    shown = [(one, subscription_overview(subscription=one, now=now) if one.is_live else None) for one in page.rows]
+    overviews = subscription_overviews(subscriptions=[one for one in page.rows if one.is_live], now=now)
+    shown = [(one, overviews.get(one.id)) for one in page.rows]
     suggestions = [] if page.rows else catalog_list(limit=SUGGESTIONS).rows
     context = {"page": page, "shown": shown, "is_all": is_all, "suggestions": suggestions, "now": now}
     return render(request, "billing/subscription_list.html", context)

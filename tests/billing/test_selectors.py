@@ -14,9 +14,10 @@ from billing.models import AccountKind
 from billing.selectors.balances import balance_get, balance_list
 from billing.selectors.earnings import earnings_summary, month_period
 from billing.selectors.invoices import InvoiceFilter, invoice_list, invoice_list_finance, line_hours
+from billing.selectors.overviews import quota_uses, spend_summary, subscription_overview
 from billing.selectors.plans import plan_list
 from billing.selectors.review import invoices_stuck, review_counts, review_list
-from billing.selectors.subscriptions import quota_use, spend_summary, subscription_overview, usage_days
+from billing.selectors.subscriptions import usage_days
 from billing.services.usage import usage_rebuild
 from marketplace.contracts.limits import Limits, QuotaLimit
 from marketplace.services.accounts import person_create
@@ -57,8 +58,7 @@ def test_a_quota_is_summed_over_its_window_in_the_consumers_zone(window: str, us
     for hour, count in (("2026-11-10T04:00", 1), ("2026-11-09T20:00", 10), ("2026-11-09T10:00", 100)):
         calls(subscription, hour, count)
         calls(subscription, hour, 1_000, outcome="upstream_failed")
-    quota = quota_use(subscription=subscription, now=moment("2026-11-10T04:30"))
-    assert quota is not None
+    quota = quota_uses(subscriptions=[subscription], now=moment("2026-11-10T04:30"))[subscription.id]
     assert (quota.used, quota.resets_at) == (used, moment(resets_at))
 
 

@@ -22,6 +22,7 @@ SCHEDULE: dict[str, tuple[schedule | crontab, float]] = {
     "billing.tasks.ledger_audit": (crontab(hour="3", minute="40"), 3600),
     "marketplace.tasks.invitations_sweep": (schedule(300.0), 290),
     "marketplace.tasks.ended_forget": (crontab(minute="50"), 1800),
+    "marketplace.tasks.usage_partitions_make": (crontab(hour="1", minute="15"), 3600),
     "gateway.tasks.changes_publish": (schedule(2.0), 2),
     "gateway.tasks.publish_heal": (schedule(5.0), 5),
     "gateway.tasks.credentials_used": (schedule(60.0), 55),

@@ -1,4 +1,7 @@
-"""It is time: send an invitation, sweep up what the broker lost, forget what has ended. Beat's table is config/beat.py."""
+"""It is time: send an invitation, sweep up what the broker lost, forget what has ended, make the months of usage.
+
+Beat's table is config/beat.py.
+"""
 
 from datetime import timedelta
 from functools import partial
@@ -11,6 +14,7 @@ from django.utils import timezone
 from marketplace.errors import ApplicationError
 from marketplace.selectors.accounts import invitations_unsent
 from marketplace.services import changes, idempotency, invitations
+from marketplace.services.partitions import usage_partitions_make as partitions_make
 
 MAIL_RETRIES_MAX = 4
 MAIL_RETRY_S = 15
@@ -54,3 +58,9 @@ def ended_forget() -> None:
         for _batch in range(FORGET_BATCHES_MAX):
             if not forget():
                 break
+
+
+@shared_task(name="marketplace.tasks.usage_partitions_make", ignore_result=True)
+def usage_partitions_make() -> None:
+    """Make the months of the usage tables that are missing, well before their first row."""
+    partitions_make()

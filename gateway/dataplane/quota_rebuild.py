@@ -45,10 +45,10 @@ WHERE revoked_at IS NULL AND jsonb_typeof(limits -> 'quota') = 'object'
 """
 _UNITS = """
 SELECT t.grant_id, sum(t.units) FROM marketplace_usagetally t
-JOIN marketplace_usagesegment s ON s.id = t.segment_id
-LEFT JOIN unnest(%(boots)s::uuid[], %(sequences)s::bigint[]) AS joined(boot, sequence) ON joined.boot = s.boot
 WHERE t.grant_id = ANY(%(grants)s) AND t.hour >= to_timestamp(%(first)s) AND t.hour < to_timestamp(%(end)s)
-  AND (joined.boot IS NULL OR s.sequence < joined.sequence)
+  AND NOT EXISTS (
+    SELECT FROM unnest(%(boots)s::uuid[], %(sequences)s::bigint[]) AS joined(boot, sequence)
+    JOIN marketplace_usagesegment s ON s.boot = joined.boot AND s.sequence >= joined.sequence WHERE s.id = t.segment_id)
 GROUP BY t.grant_id
 """
 

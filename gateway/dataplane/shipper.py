@@ -35,7 +35,7 @@ from gateway.dataplane.recovery import (
 )
 from gateway.dataplane.settings import Settings, SettingsInvalid, settings_read
 from gateway.dataplane.shipper_database import database_connect, segment_digest, segment_insert
-from marketplace.contracts.segment import NO_DIGEST, SegmentCorrupt, sealed_read
+from marketplace.contracts.segment import NO_DIGEST, SegmentCorrupt, SegmentHeader, SegmentSeal, sealed_read
 from marketplace.contracts.tally import tallies_sum
 
 log = logging.getLogger("tollgate.shipper")
@@ -125,7 +125,7 @@ class Shipper:
         reader, records = sealed_read(content)
         header, seal = reader.header, reader.seal
         assert seal is not None
-        self._chain_check(connection, header.boot.hex, header.sequence, header.previous_sha256)
+        self._chain_check(connection, header, seal)
         name = evidence_name(header.boot, header.sequence)
         evidence_write(self.evidence_dir, name, content)
         is_new = segment_insert(
@@ -143,18 +143,22 @@ class Shipper:
         self.repeated += not is_new
         return is_new
 
-    def _chain_check(self, connection: psycopg.Connection, boot: str, sequence: int, previous: bytes) -> None:
-        """The segment must name the digest of the one before it. Raises SegmentCorrupt."""
-        if sequence == 0:
-            expected: bytes | None = NO_DIGEST
+    def _chain_check(self, connection: psycopg.Connection, header: SegmentHeader, seal: SegmentSeal) -> None:
+        """The segment must name the digest of the one before it, and its number must not be another's. Raises SegmentCorrupt.
+
+        In the ordinary case, the next one of a boot, memory answers.
+        """
+        boot, sequence = header.boot.hex, header.sequence
+        known = self._digests.get(boot)
+        if known is not None and known[0] == sequence - 1:
+            expected: bytes | None = known[1]
         else:
-            known = self._digests.get(boot)
-            if known is not None and known[0] == sequence - 1:
-                expected = known[1]
-            else:
-                digest = segment_digest(connection, boot, sequence - 1)
-                expected = bytes.fromhex(digest) if digest is not None else None
-        if expected is not None and previous != expected:
+            shipped = segment_digest(connection, boot, sequence)
+            if shipped not in (None, seal.sha256.hex()):
+                raise SegmentCorrupt(f"segment {boot} {sequence} is not the one that was shipped before")
+            before = segment_digest(connection, boot, sequence - 1) if sequence else NO_DIGEST.hex()
+            expected = bytes.fromhex(before) if before is not None else None
+        if expected is not None and header.previous_sha256 != expected:
             raise SegmentCorrupt(f"segment {boot} {sequence} does not continue the one before it")
 
     def _quarantine(self, path: Path, fault: Exception) -> None:

@@ -1,6 +1,7 @@
 """The shipper's writing to PostgreSQL: one sealed segment and its tallies in one transaction. No Django: plain SQL by psycopg.
 
-The tables belong to marketplace.models.usage; triggers there refuse every later change.
+The tables belong to marketplace.models.usage; triggers there refuse every later change. They are cut into months, a segment by
+the moment in its header, a tally by its hour; what has no month of its own yet lands in the default partition.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from marketplace.contracts.segment import COUNTED_KINDS, RawRecord, SegmentHeader, SegmentSeal
+from marketplace.contracts.segment import COUNTED_KINDS, RawRecord, SegmentCorrupt, SegmentHeader, SegmentSeal
 from marketplace.contracts.tally import Tally, TallyKey
 
 CONNECT_S_MAX = 2
@@ -19,7 +20,7 @@ STATEMENT_MS_MAX = 30_000
 _SEGMENT_INSERT = """
 INSERT INTO marketplace_usagesegment
   (id, node, boot, sequence, opened_at, sealed_at, events, size_bytes, sha256, previous_sha256, evidence)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id, opened_at) DO NOTHING
 """
 _TALLY_COPY = """
 COPY marketplace_usagetally (segment_id, hour, grant_id, app_id, api_id, operation_id, stage, outcome, calls, units,
@@ -48,7 +49,7 @@ def segment_insert(
 ) -> bool:
     """Insert a segment and its tallies, all or nothing. False when it was there already: then nothing is written.
 
-    Raises psycopg.Error; the transaction is then rolled back.
+    Raises psycopg.Error and SegmentCorrupt; the transaction is then rolled back.
     """
     row = (
         header.segment_id,
@@ -77,7 +78,7 @@ def segment_insert(
 def _tally_row(header: SegmentHeader, key: TallyKey, tally: Tally) -> tuple[object, ...]:
     return (
         header.segment_id,
-        datetime.fromtimestamp(key.hour, UTC),
+        moment(key.hour * 1_000_000),
         key.grant_id,
         key.app_id,
         key.api_id,
@@ -102,5 +103,8 @@ def segment_digest(connection: psycopg.Connection, boot: str, sequence: int) -> 
 
 
 def moment(microseconds: int) -> datetime:
-    """A time of the journal as PostgreSQL keeps it."""
-    return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+    """A time of the journal as PostgreSQL keeps it. Raises SegmentCorrupt for one that no calendar has."""
+    try:
+        return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+    except (ValueError, OverflowError) as fault:
+        raise SegmentCorrupt(f"{microseconds} µs: {fault}") from fault

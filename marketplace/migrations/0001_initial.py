@@ -651,7 +651,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 "constraints": [
-                    models.UniqueConstraint(fields=("boot", "sequence"), name="usage_segment_sequence_once")
+                    models.UniqueConstraint(
+                        fields=("boot", "sequence", "opened_at"), name="usage_segment_sequence_once"
+                    )
                 ],
             },
         ),
@@ -687,6 +689,7 @@ class Migration(migrations.Migration):
                 (
                     "segment",
                     models.ForeignKey(
+                        db_constraint=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="tallies",
                         to="marketplace.usagesegment",

@@ -2,6 +2,8 @@
 
 Written by the shipper (gateway.dataplane.shipper) with plain SQL in one transaction a segment; read through
 marketplace.selectors.usage. Tallies carry plain ids instead of foreign keys: a fact does not depend on rows that may go.
+In the database both tables are cut into months of UTC (migration 0003, marketplace.services.partitions), so that an old month
+can be detached; a key of such a table must hold the column that it is cut by.
 """
 
 from django.contrib.postgres.fields import ArrayField
@@ -9,7 +11,11 @@ from django.db import models
 
 
 class UsageSegment(models.Model):
-    """One sealed journal file of one worker. Its id is the primary key, so that shipping it twice inserts nothing."""
+    """One sealed journal file of one worker, in the month in which it was opened.
+
+    Its primary key in the database is (id, opened_at). Both stand in the file's header and are covered by its digest, so the same
+    segment meets the same key whenever it is shipped, and a second time inserts nothing.
+    """
 
     id = models.UUIDField(primary_key=True, editable=False)
     node = models.CharField(max_length=80)
@@ -27,14 +33,20 @@ class UsageSegment(models.Model):
     )
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["boot", "sequence"], name="usage_segment_sequence_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["boot", "sequence", "opened_at"], name="usage_segment_sequence_once")
+        ]
 
 
 class UsageTally(models.Model):
-    """The sum of one segment's events over (grant, app, api, stage, operation, outcome, hour)."""
+    """The sum of one segment's events over (grant, app, api, stage, operation, outcome, hour), in the month of its hour.
+
+    It is inserted in one transaction with its segment and neither is ever changed, so the database checks no foreign key: one
+    would forbid to detach an old month of segments, and cost a look-up a row.
+    """
 
     id = models.BigAutoField(primary_key=True)
-    segment = models.ForeignKey(UsageSegment, on_delete=models.PROTECT, related_name="tallies")
+    segment = models.ForeignKey(UsageSegment, on_delete=models.PROTECT, related_name="tallies", db_constraint=False)
     hour = models.DateTimeField(help_text="start of the UTC hour in which the calls finished")
     grant_id = models.UUIDField(null=True)
     app_id = models.UUIDField()

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from config.bootstrap import FILES, pins, python_check
 from config.runtime.plan import stores_plan, url_answers
+from marketplace.services.partitions import usage_default_months
 
 DISK_FREE_BYTES_MIN = 512 * 1024 * 1024
 
@@ -89,6 +90,18 @@ def migrations_fault() -> str:
     return ""
 
 
+def partitions_fault() -> str:
+    """Has each month of usage a partition of its own?"""
+    if postgres_fault() or migrations_fault():
+        return _("Cannot be checked before PostgreSQL and its migrations are well.")
+    months = sorted({month.suffix for found in usage_default_months().values() for month in found})
+    if months:
+        return _("Usage of %(months)s lies in the default partition: run python manage.py usage_partitions --move.") % {
+            "months": ", ".join(months[:5])
+        }
+    return ""
+
+
 def valkey_fault() -> str:
     """Does Valkey answer, and does it hold what the gateways need?"""
     try:
@@ -131,6 +144,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "disk": disk_fault,
     "postgres": postgres_fault,
     "migrations": migrations_fault,
+    "partitions": partitions_fault,
     "valkey": valkey_fault,
     "portal": portal_fault,
     "gateway": gateway_fault,

@@ -118,6 +118,25 @@ def call_make(handle: QuotaHandle | None = None, *, outcome: str = "succeeded", 
     return call
 
 
+def write(folder: Path, *, calls: int = 3, segments: int = 1, close: bool = True) -> Journal:
+    """A journal with so many calls in so many segments."""
+
+    async def run() -> Journal:
+        journal = Journal(folder, node="n", boot=uuid4(), seal_s=60)
+        journal.start()
+        for _ in range(segments):
+            for _ in range(calls):
+                journal.commit(encode_event(call_make()), lambda payload: None, b"", lambda: None)
+            journal.seal()
+        if close:
+            journal.close()
+        elif journal._timer is not None:
+            journal._timer.cancel()
+        return journal
+
+    return asyncio.run(run())
+
+
 @asynccontextmanager
 async def workers(folder: Path, count: int, **options: Any) -> AsyncIterator[list[Worker]]:
     """Some workers, closed in good order at the end unless they died."""

@@ -1,12 +1,11 @@
 """From sealed segments to PostgreSQL, once each, whatever is interrupted, repeated, torn or damaged."""
 
 import asyncio
+import hashlib
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,54 +18,26 @@ from gateway.dataplane import recovery
 from gateway.dataplane.evidence import evidence_read
 from gateway.dataplane.journal import OPEN_SUFFIX, SEALED_SUFFIX, Journal, encode_event, segment_path
 from gateway.dataplane.quota_bucket import QuotaHandle
-from gateway.dataplane.settings import settings_read
 from gateway.dataplane.shipper import Shipper
 from marketplace.contracts.limits import QuotaLimit
-from marketplace.contracts.segment import CLOSED, SegmentReader, sealed_read
+from marketplace.contracts.segment import CLOSED, SegmentReader, header_encode, raw_encode, seal_encode, sealed_read
 from marketplace.models import UsageSegment, UsageTally
 from marketplace.selectors import evidence as selector
-from tests.gateway.state.parts import call_make, generation_set, workers
+from tests.gateway.state.parts import call_make, workers, write
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def shipper(tmp_path: Path, valkey: Any) -> Iterator[Shipper]:
-    """A shipper of this test's database and folders."""
-    generation_set(valkey)
-    name, host = connection.settings_dict["NAME"], connection.settings_dict["HOST"]
-    url = f"postgresql://{connection.settings_dict['USER']}@/{name}?host={host}"
-    folders = {"TOLLGATE_JOURNAL_DIR": str(tmp_path / "journal"), "TOLLGATE_EVIDENCE_DIR": str(tmp_path / "evidence")}
-    settings = settings_read({**os.environ, **folders, "DATABASE_URL": url})
-    settings.journal_dir.mkdir()
-    ours = Shipper(settings)
-    yield ours
-    if ours._connection is not None:
-        ours._connection.close()
-    ours._store.close()
-
-
-def write(folder: Path, *, calls: int = 3, segments: int = 1, close: bool = True) -> Journal:
-    """A journal with so many calls in so many segments."""
-
-    async def run() -> Journal:
-        journal = Journal(folder, node="n", boot=uuid4(), seal_s=60)
-        journal.start()
-        for _ in range(segments):
-            for _ in range(calls):
-                journal.commit(encode_event(call_make()), lambda payload: None, b"", lambda: None)
-            journal.seal()
-        if close:
-            journal.close()
-        elif journal._timer is not None:
-            journal._timer.cancel()
-        return journal
-
-    return asyncio.run(run())
-
-
 def tallied() -> int:
     return sum(UsageTally.objects.values_list("calls", flat=True))
+
+
+def segment_rebuild(content: bytes, *, opened_at_us: int) -> bytes:
+    """The same calls in a well-formed segment that says it was opened at another time."""
+    reader, records = sealed_read(content)
+    assert reader.seal is not None
+    body = header_encode(replace(reader.header, opened_at_us=opened_at_us)) + b"".join(map(raw_encode, records))
+    return body + seal_encode(replace(reader.seal, sha256=hashlib.sha256(body).digest()))
 
 
 def test_a_segment_becomes_one_row_its_tallies_and_evidence_and_is_gone(shipper: Shipper) -> None:
@@ -114,6 +85,31 @@ def test_a_damaged_segment_is_set_aside_and_said_not_billed_and_not_thrown_away(
     shipper.round()
     assert shipper.corrupt == 1 and path.with_suffix(recovery.CORRUPT_SUFFIX).read_bytes() == bytes(content)
     assert [segment.sequence for segment in UsageSegment.objects.all()] == [1]
+
+
+def test_another_segment_under_a_number_that_was_shipped_is_set_aside_not_taken_for_a_second_try(
+    shipper: Shipper,
+) -> None:
+    journal, other = (write(shipper.journal_dir) for _ in range(2))
+    path = segment_path(journal.folder, 0, SEALED_SUFFIX)
+    shipper.round()
+    first = UsageSegment.objects.get(boot=journal.boot)
+    kept = evidence_read(shipper.evidence_dir, first.evidence)
+    content = segment_rebuild(kept, opened_at_us=int(first.opened_at.timestamp() * 1e6) + 40 * 86_400_000_000)
+    path.write_bytes(content)
+    shipper.round()
+    assert shipper.corrupt == 1 and path.with_suffix(recovery.CORRUPT_SUFFIX).read_bytes() == content
+    assert UsageSegment.objects.filter(boot=journal.boot).count() == 1 and tallied() == 6
+    assert evidence_read(shipper.evidence_dir, first.evidence) == kept and other.boot != journal.boot
+
+
+def test_a_segment_of_a_time_that_no_calendar_has_is_set_aside_and_the_others_go_on(shipper: Shipper) -> None:
+    journal = write(shipper.journal_dir, segments=2)
+    path = segment_path(journal.folder, 0, SEALED_SUFFIX)
+    path.write_bytes(segment_rebuild(path.read_bytes(), opened_at_us=2**63))
+    write(shipper.journal_dir)
+    shipper.round()
+    assert shipper.corrupt == 1 and tallied() == 6
 
 
 def test_a_segment_that_does_not_continue_the_one_before_is_not_billed(shipper: Shipper) -> None:

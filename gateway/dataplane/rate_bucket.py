@@ -28,6 +28,8 @@ SHARE_S = 0.025
 SLOTS_MAX = 5_000
 ASKED_S_MIN = 0.02
 """Traffic is observed over at least this long."""
+ROUNDS_MAX = 8
+"""How often a call asks when what came was given to others that wait too; GCRA's own no ends it at once."""
 
 
 class RateBucket:
@@ -83,7 +85,7 @@ class RateBucket:
     def try_take(self, now: float) -> int:
         """Take one emission: TAKEN, REFUSED, or WAIT when only ``take_slow`` can say. ``now`` is Unix seconds."""
         free = self.free
-        if free > 0:
+        if free > self.waiting:  # what came for those that wait is theirs
             if now <= self.good_until:
                 self.free = free - 1
                 self.taken += 1
@@ -100,9 +102,14 @@ class RateBucket:
         """
         self.waiting += 1
         try:
-            await self.leases.refill_joined(self)
-            if self.free <= 0 and time.time() >= self.refused_until:
-                await self.leases.refill_joined(self)  # the first was asked for before this call came
+            for _ in range(ROUNDS_MAX):
+                await self.leases.refill_joined(self)
+                if self.free > 0:
+                    self.free -= 1
+                    self.taken += 1
+                    return TAKEN
+                if time.time() < self.refused_until:
+                    break
         except StoreDown:
             if self.store_down == "deny":
                 self.leases.denied_without_store += 1
@@ -111,11 +118,7 @@ class RateBucket:
             return UNHELD
         finally:
             self.waiting -= 1
-        if self.free <= 0:
-            return REFUSED
-        self.free -= 1
-        self.taken += 1
-        return TAKEN
+        return REFUSED
 
     async def lease(self) -> int:
         """Ask for the next emissions and return what was left over. The caller keeps at most one under way. Raises StoreDown."""

@@ -47,6 +47,23 @@ async def test_all_workers_together_admit_what_one_limit_says_where_peers_multip
         assert burst <= taken <= burst + span_s * limit.calls / limit.period_s + 1
 
 
+async def test_a_call_far_below_its_rate_is_never_refused_because_others_took_what_it_waited_for(
+    tmp_path: Path, valkey: Any
+) -> None:
+    async with workers(tmp_path, 1) as (worker,):
+        bucket = worker.leases.rate("{x}:app", RateLimit(calls=1_000_000, period_s=1), name="app")
+
+        async def thief() -> None:
+            while True:
+                bucket.try_take(time.time())  # in the same turn, ahead of those that wake up for what they waited for
+                await asyncio.sleep(0)
+
+        stealing = [asyncio.create_task(thief()) for _ in range(4)]
+        assert all([await admitted(bucket) for _ in range(50)])
+        for task in stealing:
+            task.cancel()
+
+
 async def test_refused_calls_cost_nothing_so_a_client_above_its_rate_recovers(tmp_path: Path, valkey: Any) -> None:
     async with workers(tmp_path, 1) as (worker,):
         bucket = worker.leases.rate("{x}:app", RateLimit(calls=5, period_s=1), name="app")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,12 @@ from billing.services.ledger import ledger_audit
 from tests.billing.world import FEE, OVERAGE, PER_CALL, amounts, calls, close, issue, ledger_sums, moment
 
 if TYPE_CHECKING:
+    from django.test import Client
+
     from tests.billing.world import World
 
 
-def test_a_subscription_from_mid_month_is_used_invoiced_paid_and_stated(world: World) -> None:
+def test_a_subscription_from_mid_month_is_used_invoiced_paid_and_stated(world: World, client: Client) -> None:
     plan = world.plan(FEE, OVERAGE)
     subscription = world.subscribe(plan, "2026-10-16T09:00")
     calls(subscription, "2026-10-20T10:00", 900)
@@ -42,6 +45,9 @@ def test_a_subscription_from_mid_month_is_used_invoiced_paid_and_stated(world: W
     assert letter.to == ["bob@example.com"]
     assert letter.attachments[0][0] == "INV-2026-000001.pdf"
     assert letter.attachments[0][1] == bytes(invoice.document.pdf)
+    (link,) = re.findall(r"https?://[^/]+(\S+)", letter.body)
+    client.force_login(world.bob, backend="django.contrib.auth.backends.ModelBackend")
+    assert invoice.number in client.get(link).content.decode()
 
     payments.payment_record(
         invoice=invoice,

@@ -72,6 +72,11 @@ VARIABLES = (
         "0",
         "1",
     ),
+    Variable(
+        "TOLLGATE_UPSTREAM_CA_FILE",
+        "PEM file of certificate authorities that https upstreams may use besides the machine's own",
+        "/etc/ssl/cluster-ca.pem",
+    ),
     Variable("TOLLGATE_JOURNAL_DIR", "usage journal of this node", "/var/lib/tollgate-data/journal", "<var>/journal"),
     Variable(
         "TOLLGATE_EVIDENCE_DIR", "shipped journal segments, kept", "/var/lib/tollgate-data/evidence", "<var>/evidence"

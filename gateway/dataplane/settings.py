@@ -6,6 +6,7 @@ Neighbours: ``config/settings.py`` reads the same names for the portal.
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,8 @@ class Settings:
     demand a nonce and lets it pass elsewhere, ``deny`` refuses, ``allow`` lets pass. ``signature_variants``: also accept
     what clients sign for repeated parameters (docs/authentication.md). ``auth_failures_per_s``: failed
     authentications of one address that a worker bears before it refuses it look-ups; 0 does not limit them.
-    ``upstream_private``: whether upstreams may have private addresses. ``store_deadline_ms``: how long a call may wait
+    ``upstream_private``: whether upstreams may have private addresses. ``upstream_ca_file``: authorities that https
+    upstreams may use besides the machine's. ``store_deadline_ms``: how long a call may wait
     for Valkey before it goes on, or is refused, without it.
     """
 
@@ -61,6 +63,7 @@ class Settings:
     auth_failures_per_s: int
     store_deadline_ms: int
     upstream_private: bool
+    upstream_ca_file: Path | None
 
     @property
     def snapshot_path(self) -> Path:
@@ -138,6 +141,17 @@ def _valkey(text: str) -> str:
     return text
 
 
+def _authorities(text: str) -> Path | None:
+    """A file of certificates that can be read, since finding out at the first call would be too late."""
+    if not text:
+        return None
+    try:
+        ssl.create_default_context(cafile=text)
+    except OSError as fault:
+        raise ValueError(f"expected a PEM file of certificates ({fault.strerror or fault})") from None
+    return Path(text).absolute()
+
+
 def settings_read(environ: Mapping[str, str]) -> Settings:
     """Read the settings. Raises SettingsInvalid with every fault, one a line."""
     reader = _Reader(environ)
@@ -174,6 +188,7 @@ def settings_read(environ: Mapping[str, str]) -> Settings:
         signature_variants=read("TOLLGATE_SIGNATURE_VARIANTS", "1", _flag),
         auth_failures_per_s=read("TOLLGATE_AUTH_FAILURES_PER_S", "20", _integer(0, 1_000_000)),
         upstream_private=read("TOLLGATE_UPSTREAM_PRIVATE", "1", _flag),
+        upstream_ca_file=read("TOLLGATE_UPSTREAM_CA_FILE", "", _authorities),
         store_deadline_ms=read("TOLLGATE_STORE_DEADLINE_MS", "250", _integer(5, 5_000)),
     )
     if reader.faults:

@@ -9,6 +9,7 @@ import asyncio
 import ipaddress
 import ssl
 from collections import deque
+from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -58,6 +59,16 @@ class Upstreams:
             pool = self.pools[definition] = Pool(self, definition)
         return pool
 
+    @cached_property
+    def tls(self) -> ssl.SSLContext:
+        """What https upstreams are checked with: the machine's authorities and those of TOLLGATE_UPSTREAM_CA_FILE. One for all
+        pools, since it holds a megabyte. A name must match; there is no way to switch that off."""
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        if self.settings.upstream_ca_file is not None:
+            context.load_verify_locations(self.settings.upstream_ca_file)
+        return context
+
     def sweep(self, now: float) -> None:
         """End what took too long. Called every few milliseconds; ``now`` is monotonic."""
         for pool in self.pools.values():
@@ -99,7 +110,7 @@ class Pool:
         self._resolved_until = 0.0
         self._down_until: dict[Address, float] = {}
         self._turn = 0
-        self._tls = ssl.create_default_context() if self.secure else None
+        self._tls = owner.tls if self.secure else None
 
     # -- taking and giving back -------------------------------------------------------------------------------------
 
@@ -198,7 +209,7 @@ class Pool:
                     min(CONNECT_S_MAX, self.timeout_s),
                 )
             except ssl.SSLError as error:
-                fault = Rejection("D504CS", f"`{error.reason or 'TLS failed'}`")
+                fault = Rejection("D504CS", f"`{_tls_fault(error)}`")
             except TimeoutError:
                 fault = Rejection("D504CO", "`timed out`")
             except OSError as error:
@@ -248,3 +259,8 @@ class Pool:
     def _refuse(self, call: Call, rejection: Rejection) -> None:
         if not call.outcome:
             self.owner.respond.refuse(call, rejection)
+
+
+def _tls_fault(error: ssl.SSLError) -> str:
+    """What is wrong with the certificate, when that is it; OpenSSL's word for anything else."""
+    return getattr(error, "verify_message", "") or error.reason or "TLS failed"

@@ -38,7 +38,11 @@ class PlanPrice:
 
 @dataclass(frozen=True, slots=True)
 class RatedLine:
-    """One future invoice line. ``amount_minor`` was rounded once; ``unit_price`` is None when several prices made it."""
+    """One future invoice line. ``amount_minor`` was rounded once.
+
+    ``unit_price`` times ``quantity`` (times the proration of a fee) is the exact amount; None when tiers, included units or
+    packages made it: then the parts say it.
+    """
 
     price_id: str
     name: str
@@ -176,8 +180,8 @@ def _line(
         "amount_minor": amount_minor,
         **context,
     }
-    priced = [part for part in parts if part.explanation["text"] != "included"]
-    unit_price = priced[0].unit_price if len(priced) == 1 else None
+    is_simple = len(parts) == 1 and parts[0].quantity == quantity
+    unit_price = parts[0].unit_price if is_simple else None
     return RatedLine(
         price_id=plan_price.id,
         name=plan_price.name,

@@ -120,8 +120,8 @@ def _exact_show(value: Decimal, currency: str) -> str:
 
 
 def _is_itemised(line: DocumentLine) -> bool:
-    """True when the parts say more than the line itself: several of them, or units that are included in a fee."""
-    return len(line.parts) > 1 or any(part["text"] == "included" for part in line.parts)
+    """True when the parts say more than the line itself: several of them, units included in a fee, or packages of units."""
+    return len(line.parts) > 1 or any(part["text"] in ("included", "package") for part in line.parts)
 
 
 def _reference(document: InvoiceDocument, language: str) -> list[list[str]]:

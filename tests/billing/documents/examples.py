@@ -23,11 +23,13 @@ ALICE = Party("Alice Skies SARL", "1 rue de la Paix\n75002 Paris", "France", "FR
 BOB = Party("Bob's Weather Widgets Ltd", "14 Long Acre\nLondon WC2E 9LH", "United Kingdom")
 
 
-def plan_lines(group: str, calls: int, *, fee: str = "Monthly fee", usage: str = "API calls") -> list[DocumentLine]:
-    """Return the two lines of a plan with a fee and included calls, as billing's services make them."""
+def plan_lines(
+    group: str, calls: int, *, fee: str = "Monthly fee", usage: str = "API calls", spec: PriceSpec = OVERAGE
+) -> list[DocumentLine]:
+    """Return the two lines of a plan with a fee and (included) calls, as billing's services make them."""
     prices = [
         PlanPrice("prc_fee", fee, PriceSpec(PriceKind.FLAT, Decimal(49))),
-        PlanPrice("prc_calls", usage, OVERAGE, "calls"),
+        PlanPrice("prc_calls", usage, spec, "calls"),
     ]
     rating = rate(prices=prices, quantities={"calls": calls}, currency="USD", period=MONTH)
     return [

@@ -14,7 +14,7 @@ import pytest
 from pypdf import PdfReader
 
 from billing.core.errors import MoneyInvalid
-from billing.core.pricing import TEXTS
+from billing.core.pricing import TEXTS, PriceKind, PriceSpec
 from billing.documents import DocumentInvalid, DocumentLine, Party, StatementLine, invoice_pdf, statement_pdf
 from billing.documents.coverage import FONTS, MISSING_GLYPH, is_covered, text_printable
 from billing.documents.messages import MESSAGES, dates_show, message, number_show
@@ -88,6 +88,13 @@ def test_a_chinese_invoice_shows_both_characters_of_its_title_and_every_label() 
             "感谢您的使用。",
         ),
     )
+
+
+def test_packages_are_counted_on_the_invoice_and_no_line_multiplies_calls_by_the_price_of_a_package() -> None:
+    spec = PriceSpec(PriceKind.PACKAGE, Decimal(5), package_size=1_000)
+    line = plan_lines("Weather API, Pro", 1_500, spec=spec)[1]
+    assert (line.quantity, line.unit_price, line.amount_minor) == (1_500, None, 1_000)
+    assert_shows(invoice_pdf(invoice([line])), "1,500", "2 packages of 1,000 units", "5.00", "10.00")
 
 
 @pytest.mark.parametrize(
@@ -175,7 +182,8 @@ def test_a_shortened_period_is_named_on_its_line() -> None:
 
 def test_an_itemised_line_shows_no_single_unit_price_that_would_not_multiply_out() -> None:
     fee, calls = plan_lines("Weather API", 50_000)
-    assert calls.unit_price == Decimal("0.0004") and calls.amount_minor == 1_600
+    assert calls.unit_price is None and calls.amount_minor == 1_600
+    calls = replace(calls, unit_price=Decimal("0.0004"))  # as lines of before say
     text = text_of(invoice_pdf(invoice([calls])))
     assert text.count("0.0004") == 1
     assert fee.unit_price == 49

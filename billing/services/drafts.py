@@ -86,8 +86,8 @@ def _usage_complete(period: BillingPeriod, now: datetime) -> None:
     """Rebuild the period's usage, and whatever arrived for older hours since the draft before this one was due."""
     ids = [period.subscription_id]
     usage_rebuild(since=period.starts_at, subscription_ids=ids, now=now)
-    before = period.starts_at - (period.ends_at - period.starts_at)
-    usage_rebuild_arrived(received_since=before, subscription_ids=ids, now=now)
+    since = period.starts_at - (period.ends_at - period.starts_at)
+    usage_rebuild_arrived(received_since=since, before=period.starts_at, subscription_ids=ids, now=now)
 
 
 def _periods(organization_id: UUID, currency: str, bounds: Bounds) -> list[BillingPeriod]:

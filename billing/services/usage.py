@@ -68,9 +68,13 @@ def usage_rebuild(
 
 
 def usage_rebuild_arrived(
-    *, now: datetime, received_since: datetime, subscription_ids: Iterable[UUID] | None = None
+    *,
+    now: datetime,
+    received_since: datetime,
+    subscription_ids: Iterable[UUID] | None = None,
+    before: datetime | None = None,
 ) -> Rebuilt:
-    """Rebuild every hour for which tallies have arrived since a moment, however old these hours are.
+    """Rebuild every hour (before a moment, when one is given) for which tallies have arrived since another, however old.
 
     Segments commit out of order, so nothing is remembered: callers look back over a multiple of their interval.
     """
@@ -84,7 +88,8 @@ def usage_rebuild_arrived(
         grants = {grant_id: key for grant_id, key in rows if grant_id is not None}
     total = Rebuilt()
     for grant_id, hours in touched.items():
-        for first, last in _runs(hours) if grant_id in grants else ():
+        wanted_hours = hours if before is None else [hour for hour in hours if hour < before]
+        for first, last in _runs(wanted_hours) if grant_id in grants else ():
             total += usage_rebuild(
                 since=first, until=last + timedelta(hours=1), subscription_ids=[grants[grant_id]], now=now
             )

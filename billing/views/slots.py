@@ -1,5 +1,7 @@
 """What billing adds to marketplace's pages: links in the navigation, and fillings of its slots. Registered once, at start."""
 
+from functools import partial
+
 from django.utils.translation import gettext_lazy as _
 
 from billing.views import homes, listing, plans, subscribers
@@ -12,30 +14,27 @@ BILLS = ("owner", "finance", "developer")
 PURSE = ("owner", "finance")
 """Roles that see invoices and earnings: those who may bind and settle."""
 
-_CONSUMER = (
-    NavItem(
-        area="consumer",
+_bill = partial(NavItem, area="consumer", group=_("Billing"))
+_finance = partial(NavItem, area="finance")
+_book = partial(NavItem, area="finance", group=_("Books"))
+
+NAVIGATION = (
+    _bill(
         label=_("Subscriptions"),
         url_name="billing:subscription_list",
         icon="layout-grid",
         order=40,
-        group=_("Billing"),
         match=("billing:subscription_",),
         roles=BILLS,
     ),
-    NavItem(
-        area="consumer",
+    _bill(
         label=_("Invoices"),
         url_name="billing:invoice_list",
         icon="receipt",
         order=45,
-        group=_("Billing"),
         match=("billing:invoice_",),
         roles=PURSE,
     ),
-)
-
-_PROVIDER = (
     NavItem(
         area="provider",
         label=_("Earnings"),
@@ -45,39 +44,29 @@ _PROVIDER = (
         match=("billing:statement_",),
         roles=PURSE,
     ),
-)
-
-_BOOKS = _("Books")
-
-_FINANCE = (
-    NavItem(area="finance", label=_("Home"), url_name="billing:finance_home", icon="house", order=10),
-    NavItem(area="finance", label=_("Review queue"), url_name="billing:finance_queue", icon="eye", order=20),
-    NavItem(
-        area="finance",
+    _finance(label=_("Home"), url_name="billing:finance_home", icon="house", order=10),
+    _finance(label=_("Review queue"), url_name="billing:finance_queue", icon="eye", order=20),
+    _finance(
         label=_("Invoices"),
         url_name="billing:finance_invoices",
         icon="receipt",
         order=30,
         match=("billing:finance_invoice",),
     ),
-    NavItem(area="finance", label=_("Receivables"), url_name="billing:finance_receivables", icon="clock", order=40),
-    NavItem(area="finance", label=_("Close a period"), url_name="billing:finance_closing", icon="history", order=50),
-    NavItem(
-        area="finance",
+    _finance(label=_("Receivables"), url_name="billing:finance_receivables", icon="clock", order=40),
+    _finance(label=_("Close a period"), url_name="billing:finance_closing", icon="history", order=50),
+    _book(
         label=_("Ledger"),
         url_name="billing:finance_ledger",
         icon="book-open",
         order=60,
-        group=_BOOKS,
         match=("billing:finance_ledger",),
     ),
-    NavItem(
-        area="finance",
+    _book(
         label=_("Statements"),
         url_name="billing:finance_statements",
         icon="wallet",
         order=70,
-        group=_BOOKS,
         match=("billing:finance_statement",),
     ),
 )
@@ -85,7 +74,7 @@ _FINANCE = (
 
 def slots_fill() -> None:
     """Register everything. Safe to repeat."""
-    navigation_register(*_CONSUMER, *_PROVIDER, *_FINANCE)
+    navigation_register(*NAVIGATION)
     slot_register("listing.pricing", template="billing/slots/pricing.html", context=listing.pricing_context)
     slot_register("listing.actions", template="billing/slots/listing_actions.html", context=listing.actions_context)
     slot_register("catalog.card", template="billing/slots/card.html", context=listing.card_context)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -31,9 +32,7 @@ def operator_health(request: HttpRequest) -> HttpResponse:
 @operator_page
 def operator_organizations(request: HttpRequest) -> HttpResponse:
     """Search organizations."""
-    search = request.GET.get("q", "").replace("\x00", "")[:SEARCH_LENGTH_MAX]
-    page = page_take(organizations_search(text=search), cursor=request.GET.get("cursor", ""), bound={"q": search})
-    return render(request, "marketplace/operator_organizations.html", {"page": page, "search": search})
+    return _search(request, organizations_search, template="marketplace/operator_organizations.html")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -53,9 +52,7 @@ def operator_organization_suspend(request: HttpRequest, organization_id: str) ->
 @operator_page
 def operator_listings(request: HttpRequest) -> HttpResponse:
     """Search APIs."""
-    search = request.GET.get("q", "").replace("\x00", "")[:SEARCH_LENGTH_MAX]
-    page = page_take(listings_search(text=search), cursor=request.GET.get("cursor", ""), bound={"q": search})
-    return render(request, "marketplace/operator_listings.html", {"page": page, "search": search})
+    return _search(request, listings_search, template="marketplace/operator_listings.html")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -69,6 +66,13 @@ def operator_listing_suspend(request: HttpRequest, api_id: str) -> HttpResponse:
         return redirect("pages:operator_listings")
     context = {"subject": api, "form": form, "back": "pages:operator_listings", "kind": _("API")}
     return render(request, "marketplace/operator_suspend.html", context)
+
+
+def _search(request: HttpRequest, find: Callable[..., QuerySet[Any]], *, template: str) -> HttpResponse:
+    """The page of what ``find`` finds for the text in the address."""
+    search = request.GET.get("q", "").replace("\x00", "")[:SEARCH_LENGTH_MAX]
+    page = page_take(find(text=search), cursor=request.GET.get("cursor", ""), bound={"q": search})
+    return render(request, template, {"page": page, "search": search})
 
 
 def _turn(request: HttpRequest, service: Callable[..., Any], form: ReasonForm, **subject: Any) -> bool:

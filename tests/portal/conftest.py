@@ -3,6 +3,7 @@
 The browser tests change the scene only by adding to it, so that they can share it.
 """
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -25,17 +26,24 @@ class World:
     mail: Path
 
 
-@pytest.fixture(scope="session")
-def world() -> Iterator[World]:
-    """Stores, the scene in them, and a portal in front."""
+@contextlib.contextmanager
+def world_running(scene: str) -> Iterator[World]:
+    """Stores, the scene that the module ``scene`` makes in them, and a portal in front."""
     with servers.stores() as stores:
-        argv = [sys.executable, "-m", "tests.portal.scene"]
+        argv = [sys.executable, "-m", scene]
         made = subprocess.run(
             argv, cwd=servers.ROOT, env=stores.environment, check=True, capture_output=True, text=True
         )
         facts = json.loads(made.stdout.splitlines()[-1])
         with servers.portal(stores.environment) as portal:
             yield World(url=portal.url, facts=facts, mail=stores.folder / "var" / "mail")
+
+
+@pytest.fixture(scope="session")
+def world() -> Iterator[World]:
+    """The portal with the scene."""
+    with world_running("tests.portal.scene") as world:
+        yield world
 
 
 @pytest.fixture(scope="session")

@@ -87,6 +87,23 @@ def look(page: Any, name: str) -> list[str]:
     return faults
 
 
+def pages_look(
+    browser: Any, url: str, pages: list[tuple[str, str]], *, state: dict[str, Any], statuses: tuple[int, ...]
+) -> list[str]:
+    """Open each page (name, path) and look at it: all faults, those that its console tells of too. There must be pages."""
+    assert pages
+    context = browser.new_context(storage_state=state, locale="en-GB")
+    page = context.new_page()
+    faults: list[str] = []
+    problems_of(page, faults)
+    for name, path in pages:
+        answer = page.goto(url + path)
+        assert answer.status in statuses, (name, answer.status)
+        faults += look(page, name)
+    context.close()
+    return faults
+
+
 def link_mailed(folder: Path, address: str) -> str:
     """The first link of the newest mail to ``address``; mails are files in the test environment."""
     deadline = time.monotonic() + MAIL_WAIT_S

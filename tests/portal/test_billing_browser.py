@@ -1,31 +1,21 @@
 """Billing's pages in a real browser: every page quiet, accessible and fitting; and two walks: to a subscription, to a paid invoice."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests import servers
-from tests.portal.conftest import World
-from tests.portal.looking import log_in, look, problems_of
+from tests.portal.conftest import World, world_running
+from tests.portal.looking import log_in, pages_look, problems_of
 
 PEOPLE = ("", "alice@nimbus.example", "bob@bluebird.example", "fiona@tollgate.example")
 
 
 @pytest.fixture(scope="module")
 def money_world() -> Iterator[World]:
-    """Stores of their own with the scene and its money, and a portal in front."""
-    with servers.stores() as stores:
-        argv = [sys.executable, "-m", "tests.portal.money_scene"]
-        made = subprocess.run(
-            argv, cwd=servers.ROOT, env=stores.environment, check=True, capture_output=True, text=True
-        )
-        facts = json.loads(made.stdout.splitlines()[-1])
-        with servers.portal(stores.environment) as portal:
-            yield World(url=portal.url, facts=facts, mail=stores.folder / "var" / "mail")
+    """A portal with the scene and its money."""
+    with world_running("tests.portal.money_scene") as world:
+        yield world
 
 
 @pytest.fixture(scope="module")
@@ -38,21 +28,8 @@ def doors(money_world: World, browser: Any) -> dict[str, Any]:
 def test_every_page_of_billing_is_accessible_quiet_and_fits(
     money_world: World, doors: dict[str, Any], browser: Any, who: str
 ) -> None:
-    context = browser.new_context(storage_state=doors[who], locale="en-GB")
-    page = context.new_page()
-    faults: list[str] = []
-    problems_of(page, faults)
-    seen = 0
-    for name, owner, path in money_world.facts["pages"]:
-        if owner != who:
-            continue
-        answer = page.goto(money_world.url + path)
-        assert answer.status == 200, (name, answer.status)
-        faults += look(page, name)
-        seen += 1
-    context.close()
-    assert seen
-    assert faults == []
+    pages = [(name, path) for name, owner, path in money_world.facts["pages"] if owner == who]
+    assert pages_look(browser, money_world.url, pages, state=doors[who], statuses=(200,)) == []
 
 
 def test_from_a_draft_plan_to_a_subscription(money_world: World, doors: dict[str, Any], browser: Any) -> None:

@@ -6,28 +6,15 @@ from typing import Any
 import pytest
 
 from tests.portal.conftest import World
-from tests.portal.looking import look, problems_of
+from tests.portal.looking import pages_look
 
 PEOPLE = ("", "alice@nimbus.example", "bob@bluebird.example", "oscar@tollgate.example")
 
 
 @pytest.mark.parametrize("who", PEOPLE, ids=("anybody", "alice", "bob", "oscar"))
 def test_every_page_is_accessible_quiet_and_fits(world: World, states: dict[str, Any], browser: Any, who: str) -> None:
-    context = browser.new_context(storage_state=states[who], locale="en-GB", reduced_motion="reduce")
-    page = context.new_page()
-    faults: list[str] = []
-    problems_of(page, faults)
-    seen = 0
-    for name, owner, path in world.facts["pages"]:
-        if owner != who:
-            continue
-        answer = page.goto(world.url + path)
-        assert answer.status in (200, 403, 404), (name, answer.status)
-        faults += look(page, name)
-        seen += 1
-    context.close()
-    assert seen
-    assert faults == []
+    pages = [(name, path) for name, owner, path in world.facts["pages"] if owner == who]
+    assert pages_look(browser, world.url, pages, state=states[who], statuses=(200, 403, 404)) == []
 
 
 def test_the_menu_of_a_phone_opens_and_leads_on(world: World, states: dict[str, Any], browser: Any) -> None:

@@ -54,8 +54,10 @@ def _period_differences(period: BillingPeriod, invoice: Invoice) -> list[Differe
     subscription = period.subscription
     if subscription.grant_id is None:
         return []
-    tallies = tallies_by_grant(grant_ids=[subscription.grant_id], since=period.starts_at, until=_until(period))
-    meters = Meter.objects.filter(api_id=subscription.api_id)
+    meters = list(Meter.objects.filter(api_id=subscription.api_id))
+    tallies = tallies_by_grant(
+        grant_ids=[subscription.grant_id], meters=meters, since=period.starts_at, until=_until(period)
+    )
     happened = meter_hours(meters, tallies.get(subscription.grant_id, []))
     rows = UsageRecord.objects.filter(hours_of_period(period), subscription=subscription)
     recorded = {(row.meter_id, row.hour): row for row in rows}

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import Case, Sum, UUIDField, Value, When
 
 from billing.core.aggregation import Tally, aggregate_hours
 from billing.core.meters import Measure, MeterSpec
@@ -23,15 +23,24 @@ GROUP BY part.place, tally.outcome
 
 
 def tallies_by_grant(
-    *, grant_ids: Iterable[UUID], since: datetime | None = None, until: datetime | None = None
+    *,
+    grant_ids: Iterable[UUID],
+    meters: Iterable[Meter],
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> dict[UUID, list[Tally]]:
-    """Return the sums of each grant over the hours in [since, until), None being without end."""
+    """Return the sums of each grant over the hours in [since, until), None being without end, as ``meters`` tell calls apart.
+
+    Operations that no meter tells from one another are one sum under the first of them (under None when no meter lists
+    them), so that what is read grows with the hours and not with the size of the API.
+    """
     rows = UsageTally.objects.filter(grant_id__in=list(grant_ids))
     if since is not None:
         rows = rows.filter(hour__gte=since)
     if until is not None:
         rows = rows.filter(hour__lt=until)
-    sums = rows.values("grant_id", "hour", "operation_id", "outcome").annotate(
+    rows = rows.annotate(told_apart=_told_apart(meters))
+    sums = rows.values("grant_id", "hour", "told_apart", "outcome").annotate(
         calls_sum=Sum("calls"),
         units_sum=Sum("units"),
         request_sum=Sum("request_bytes"),
@@ -44,7 +53,7 @@ def tallies_by_grant(
         by_grant[grant_id].append(
             Tally(
                 hour=row["hour"],
-                operation_id=str(row["operation_id"]) if row["operation_id"] else None,
+                operation_id=str(row["told_apart"]) if row["told_apart"] else None,
                 outcome=row["outcome"],
                 calls=int(row["calls_sum"]),
                 units=int(row["units_sum"]),
@@ -53,6 +62,19 @@ def tallies_by_grant(
             )
         )
     return dict(by_grant)
+
+
+def _told_apart(meters: Iterable[Meter]) -> Case:
+    """The first operation of the class of a tally's operation: classes are what the same meters list."""
+    listed: defaultdict[UUID, set[UUID]] = defaultdict(set)
+    for meter in meters:
+        for operation_id in meter.operations:
+            listed[operation_id].add(meter.id)
+    classes: defaultdict[frozenset[UUID], list[UUID]] = defaultdict(list)
+    for operation_id in sorted(listed):
+        classes[frozenset(listed[operation_id])].append(operation_id)
+    whens = [When(operation_id__in=members, then=Value(members[0])) for members in classes.values()]
+    return Case(*whens, default=None, output_field=UUIDField())
 
 
 def units_by_outcome(windows: Sequence[tuple[UUID, datetime, datetime]]) -> list[dict[str, int]]:

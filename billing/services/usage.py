@@ -4,6 +4,7 @@ Hours that an issued invoice has billed stay as they are; what turns up for them
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -133,19 +134,20 @@ def _runs(hours: Sequence[datetime]) -> list[tuple[datetime, datetime]]:
 def _batch_rebuild(ids: Sequence[UUID], window: tuple[datetime | None, datetime | None], now: datetime) -> Rebuilt:
     locked = Subscription.objects.select_for_update(of=("self",), no_key=True).order_by("id")
     subscriptions = list(locked.filter(id__in=ids))
+    meters: defaultdict[UUID, list[Meter]] = defaultdict(list)
+    for meter in Meter.objects.filter(api_id__in={subscription.api_id for subscription in subscriptions}):
+        meters[meter.api_id].append(meter)
     tallies = tallies_by_grant(
         grant_ids=[subscription.grant_id for subscription in subscriptions if subscription.grant_id],
+        meters=[meter for listed in meters.values() for meter in listed],
         since=window[0],
         until=window[1],
     )
-    meters: dict[UUID, list[Meter]] = {}
-    for meter in Meter.objects.filter(api_id__in={subscription.api_id for subscription in subscriptions}):
-        meters.setdefault(meter.api_id, []).append(meter)
     total = Rebuilt(subscriptions=len(subscriptions))
     for subscription in subscriptions:
         happened = tallies.get(subscription.grant_id, []) if subscription.grant_id else []
         if happened:
-            total += _one_rebuild(subscription, meter_hours(meters.get(subscription.api_id, []), happened), now)
+            total += _one_rebuild(subscription, meter_hours(meters[subscription.api_id], happened), now)
     return total
 
 

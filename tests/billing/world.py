@@ -85,7 +85,13 @@ def moment(at: str | datetime) -> datetime:
 def calls(
     subscription: Subscription, at: str | datetime, count: int, *, outcome: str = "succeeded", **kept: Any
 ) -> UsageTally:
-    """Let calls have happened in the hour of ``at``, shipped in a segment of their own just now; ``kept``: its columns."""
+    """Let calls have happened in the hour of ``at``, shipped in a segment of their own just now; ``kept``: its columns.
+
+    They are of the Api's first operation unless ``operation_id`` says another.
+    """
+    operation_id = kept.pop("operation_id", ...)
+    if operation_id is ...:
+        operation_id = subscription.api.operations.order_by("id").values_list("id", flat=True)[0]
     hour = moment(at).replace(minute=0, second=0, microsecond=0)
     columns = {"boot": uuid4(), "sha256": "00", "evidence": "none", **kept}
     segment = UsageSegment.objects.create(
@@ -97,7 +103,7 @@ def calls(
         grant_id=subscription.grant_id,
         app_id=subscription.app_id,
         api_id=subscription.api_id,
-        operation_id=subscription.api.operations.values_list("id", flat=True)[0],
+        operation_id=operation_id,
         stage=subscription.stage,
         outcome=outcome,
         calls=count,

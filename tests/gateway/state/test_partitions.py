@@ -178,7 +178,10 @@ def test_tallies_can_be_neither_changed_nor_deleted_in_any_partition(months: Non
 def test_one_subscription_month_and_a_usage_page_read_their_own_months_only(months: None) -> None:
     with connection.execute_wrapper(plans := Plans()):
         tallies_by_grant(
-            grant_ids=[GRANT], since=datetime(2026, 10, 1, tzinfo=UTC), until=datetime(2026, 11, 1, tzinfo=UTC)
+            grant_ids=[GRANT],
+            meters=(),
+            since=datetime(2026, 10, 1, tzinfo=UTC),
+            until=datetime(2026, 11, 1, tzinfo=UTC),
         )
         since, until = datetime(2026, 10, 20, tzinfo=UTC), datetime(2026, 11, 19, tzinfo=UTC)
         usage_rows(UsageTally.objects.filter(app_id=GRANT, hour__gte=since, hour__lt=until))

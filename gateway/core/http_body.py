@@ -1,4 +1,7 @@
-"""Bodies of HTTP/1.1 messages: an incremental, strict reader of both framings. Pure; flow control is http1.py's and upstream.py's."""
+"""Bodies of HTTP/1.1 messages: an incremental, strict reader of both framings. Pure.
+
+Flow control is client_bodies.py's and exchange.py's.
+"""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ Not here: decisions (steps/), sockets (http1.py, upstream.py), or the byte form 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gateway.core.http_head import RequestBlock
@@ -21,15 +21,15 @@ class Call:
     """One request on its way through the gateway.
 
     Written by http1: ``client`` (its connection), ``block`` (the checked header section, shared between calls),
-    ``method`` (upper-case str), ``target`` (raw bytes of the request target), ``path`` (raw bytes before ``?``), ``query``
-    (raw bytes after ``?``, empty if none), ``peer`` (client address as str), ``body_length`` (declared octets, -1 when
-    chunked, 0 when none), ``body`` (bytes, only when it was held: a signed form, or a signed body with
-    Content-MD5, on a route whose ``holds_form`` is set), ``received_at`` (Unix seconds, float), ``started``
+    ``method`` (upper-case str), ``path`` (raw bytes before ``?``), ``query`` (raw bytes after ``?``, empty if none), ``peer``
+    (client address as str), ``body_length`` (declared octets, -1 when chunked, 0 when none), ``body`` (bytes, only when it was
+    held: a signed form on a route whose ``holds_form`` is set), ``received_at`` (Unix seconds, float), ``started``
     (time.monotonic()), ``request_id`` (16 bytes, UUIDv7), ``request_id_text`` (the same as upper-case UUID bytes).
     Written by match: ``route``, ``forward_path``. By authenticate: ``entry`` (the app, its organization and credential),
     ``body_check`` (what a streamed body must be: its pieces go through it before they are forwarded).
     By authorize: ``grant``. By limit and quota: ``taken`` (buckets whose unit this call holds),
     ``response_headers`` (whole lines, each with CRLF, that the answer carries).
+    By upstream.py: ``waiting_since`` (time.monotonic(), when it began to wait for a connection).
     By forward: ``exchange``, ``upstream_head``, ``tries``, ``upstream_started``, ``upstream_ended`` (time.monotonic(); 0.0
     if never), ``status`` (answered status).
     By respond: ``outcome`` (empty until the answer is decided), ``request_bytes``, ``response_bytes``, ``units``.
@@ -43,7 +43,6 @@ class Call:
         "client",
         "entry",
         "exchange",
-        "extra",
         "forward_path",
         "grant",
         "method",
@@ -61,18 +60,17 @@ class Call:
         "started",
         "status",
         "taken",
-        "target",
         "tries",
         "units",
         "upstream_ended",
         "upstream_head",
         "upstream_started",
+        "waiting_since",
     )
 
     client: ClientConnection
     block: RequestBlock
     method: str
-    target: bytes
     path: bytes
     query: bytes
     peer: str
@@ -92,6 +90,7 @@ class Call:
     upstream_head: bytes
     tries: int
     upstream_started: float
+    waiting_since: float
     upstream_ended: float
     status: int
     outcome: str
@@ -99,7 +98,6 @@ class Call:
     response_bytes: int
     units: int
     response_headers: bytes
-    extra: dict[str, Any] | None
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of the header ``name`` (lower case), or None."""

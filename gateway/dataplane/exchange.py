@@ -44,6 +44,7 @@ class Exchange(asyncio.Protocol):
         "head",
         "idle_since",
         "interims",
+        "is_ended",
         "is_reused",
         "pool",
         "reader",
@@ -67,6 +68,7 @@ class Exchange(asyncio.Protocol):
         self.deadline = NEVER
         self.idle_since = 0.0
         self.interims = 0
+        self.is_ended = False
         self.is_reused = False
         self.reading_paused = False
         self.writing_paused = False
@@ -136,7 +138,7 @@ class Exchange(asyncio.Protocol):
         call = self.call
         if call is None:
             # Nobody asked: whatever it is, the next call must not read it as its answer.
-            self.transport.abort()
+            self.discard()
             return
         if self.reader is not None:
             self._body_received(call, data)
@@ -271,7 +273,12 @@ class Exchange(asyncio.Protocol):
             self.deadline = now + IDLE_S_MAX
             self.pool.release(self)
         else:
-            self.transport.abort()
+            self.discard()
+
+    def discard(self) -> None:
+        """End the connection, and let nobody take it in the turn that is left until it is gone."""
+        self.transport.abort()
+        self.pool.forget(self)
 
     def pause_reading(self) -> None:
         """The client reads slower than the upstream writes: stop reading, so that the upstream slows down."""
@@ -294,7 +301,13 @@ class Exchange(asyncio.Protocol):
         """Connected."""
         self.transport = transport
         self.write = transport.write
+        self.idle_since = now = monotonic()
+        self.deadline = now + IDLE_S_MAX
         self.pool.exchanges.add(self)
+
+    def eof_received(self) -> None:
+        """The upstream has ended its side: under TLS only its own word counts, since anyone on the way can cut the connection."""
+        self.is_ended = True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection ended: for a call in progress that is its end too, or a reason to send it again."""
@@ -304,7 +317,7 @@ class Exchange(asyncio.Protocol):
         if call is None:
             return
         self.call = None
-        if isinstance(self.reader, CloseReader) and exc is None:
+        if isinstance(self.reader, CloseReader) and self.is_ended and exc is None:
             self._respond_closed(call)
         elif not self._retry(call):
             self._give_up(call, Rejection("N502RE", "`the connection ended before the answer did`"))
@@ -326,7 +339,7 @@ class Exchange(asyncio.Protocol):
     def fail(self, rejection: Rejection) -> None:
         """Give this call up: refuse it, or cut its answer when that has begun; and never use the connection again."""
         call, self.call = self.call, None
-        self.transport.abort()
+        self.discard()
         if call is not None:
             self._give_up(call, rejection)
 
@@ -345,11 +358,11 @@ class Exchange(asyncio.Protocol):
         if self.call is not None:
             self.call.exchange = None
             self.call = None
-        self.transport.abort()
+        self.discard()
 
     def expire(self) -> None:
         """The deadline passed: the upstream was silent for too long, or this connection was not used."""
         if self.call is None:
-            self.transport.abort()
+            self.discard()
         else:
             self.fail(Rejection("D504TO", f"after {self.pool.timeout_s:g} s"))

@@ -104,7 +104,7 @@ class ClientConnection(ClientBodies):
                 call.method = _METHODS[method]
                 call.path = path
                 call.query = query or b""
-                call.target = data[line.start(2) : line_end - 11]
+                self.is_old = False
                 self.closing = block.close
                 self.is_ordinary = block.is_ordinary and not self.peer_done
                 self._call_open(call, block)
@@ -156,7 +156,6 @@ class ClientConnection(ClientBodies):
         call.method = line.method
         call.path = line.path
         call.query = line.query
-        call.target = line.target
         self.is_old = not line.minor
         self.is_ordinary = False
         self.closing = block.close or (self.is_old and not block.keep_alive)
@@ -185,7 +184,6 @@ class ClientConnection(ClientBodies):
         call.response_bytes = 0
         call.units = 0
         call.response_headers = b""
-        call.extra = None
 
     def _malformed(self, rejection: Rejection) -> None:
         """Answer what is not a request: the status, and the end of the connection. Nothing is forwarded."""

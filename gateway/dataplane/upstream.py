@@ -9,6 +9,7 @@ import asyncio
 import ipaddress
 import ssl
 from collections import deque
+from collections.abc import Collection
 from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -57,7 +58,13 @@ class Upstreams:
         pool = self.pools.get(definition)
         if pool is None:
             pool = self.pools[definition] = Pool(self, definition)
+        pool.is_retired = False
         return pool
+
+    def retain(self, definitions: Collection[UpstreamDefinition]) -> None:
+        """Let go of the pools of all other upstreams, each when its last call is done."""
+        for definition, pool in self.pools.items():
+            pool.is_retired = definition not in definitions
 
     @cached_property
     def tls(self) -> ssl.SSLContext:
@@ -73,6 +80,8 @@ class Upstreams:
         """End what took too long. Called every few milliseconds; ``now`` is monotonic."""
         for pool in self.pools.values():
             pool.sweep(now)
+        for definition in [definition for definition, pool in self.pools.items() if pool.is_over]:
+            del self.pools[definition]
 
     def close(self) -> None:
         """Close every connection; none is kept from now on."""
@@ -105,6 +114,7 @@ class Pool:
         self.failures = 0
         self.open_until = 0.0
         self.retries = 0
+        self.is_retired = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._addresses: list[Address] = []
         self._resolved_until = 0.0
@@ -112,30 +122,42 @@ class Pool:
         self._turn = 0
         self._tls = owner.tls if self.secure else None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing needs this pool any more."""
+        return self.is_retired and not self.exchanges and not self.connecting and not self.waiting
+
     # -- taking and giving back -------------------------------------------------------------------------------------
 
     def submit(self, call: Call) -> None:
         """Send the call over a kept connection, or let it wait for one. Raises Rejection D503BB or D503CB."""
         idle = self.idle
-        if idle and (call.method in SAFE_TO_REPEAT or idle[-1].idle_since > call.started - UNSAFE_IDLE_S_MAX):
+        if idle and (call.method in SAFE_TO_REPEAT or idle[-1].idle_since > monotonic() - UNSAFE_IDLE_S_MAX):
             idle.pop().start(call)
             return
-        self._wait(call)
+        self._queue(call)
 
-    def _wait(self, call: Call) -> None:
+    def _queue(self, call: Call) -> None:
         if self.failures >= FAILURES_OPEN and monotonic() < self.open_until:
             raise Rejection("D503CB", f"connecting failed {self.failures} times in a row")
         if len(self.waiting) >= WAITING_MAX:
             raise Rejection("D503BB", f"{WAITING_MAX} calls wait for this upstream already")
+        call.waiting_since = monotonic()
         self.waiting.append(call)
         self._connect_more()
 
     def _connect_more(self) -> None:
-        if self.connecting < len(self.waiting) and len(self.exchanges) + self.connecting < self.connections_max:
-            self.connecting += 1
-            task = asyncio.get_running_loop().create_task(self._connect())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if self.connecting >= len(self.waiting):
+            return
+        if len(self.exchanges) + self.connecting >= self.connections_max:
+            if self.idle:
+                # Idle, and yet a call waits: it was idle for too long for a call that may not be sent twice.
+                self.idle[0].discard()  # comes back here
+            return
+        self.connecting += 1
+        task = asyncio.get_running_loop().create_task(self._connect())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def release(self, exchange: Exchange) -> None:
         """A connection is free: the next waiting call takes it, or it is kept."""
@@ -144,6 +166,7 @@ class Pool:
             if not call.outcome:
                 exchange.start(call)
                 return
+        exchange.is_reused = True  # whoever takes it later may find it closed
         self.idle.append(exchange)
 
     def forget(self, exchange: Exchange) -> None:
@@ -161,6 +184,7 @@ class Pool:
         call.tries += 1
         call.exchange = None
         self.retries += 1
+        call.waiting_since = self.waiting[0].waiting_since if self.waiting else monotonic()
         self.waiting.appendleft(call)
         self._connect_more()
         return True
@@ -169,7 +193,9 @@ class Pool:
         """Expire connections, and calls that waited too long."""
         for exchange in [exchange for exchange in self.exchanges if exchange.deadline < now]:
             exchange.expire()
-        while self.waiting and (self.waiting[0].outcome or self.waiting[0].started + WAIT_S_MAX < now):
+        while self.is_retired and self.idle:
+            self.idle[-1].discard()
+        while self.waiting and (self.waiting[0].outcome or self.waiting[0].waiting_since + WAIT_S_MAX < now):
             self._refuse(self.waiting.popleft(), Rejection("D503BB", f"no connection was free for {WAIT_S_MAX:.0f} s"))
 
     # -- connecting -------------------------------------------------------------------------------------------------
@@ -215,7 +241,9 @@ class Pool:
             except OSError as error:
                 fault = Rejection("D504CO", f"`{error.strerror or 'failed'}`")
             else:
-                return exchange
+                if not exchange.transport.is_closing():
+                    return exchange
+                fault = Rejection("D504CO", "`closed as soon as it was opened`")
             self._down_until[address] = monotonic() + OPEN_S
         raise fault
 

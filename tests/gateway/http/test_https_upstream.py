@@ -26,7 +26,7 @@ from tests.gateway.http.stand import (
     standing,
     status_of,
 )
-from tests.gateway.http.upstream import Upstream
+from tests.gateway.http.upstream import Received, Upstream
 
 NAME = "orders.cluster.example"
 SERVED_S_MAX = 15.0
@@ -142,6 +142,25 @@ def test_a_long_body_goes_both_ways_through_tls(secure: Stand, upstreams: dict[s
     upstreams["good"].scripts["/big"] = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     answer = secure.send(request(b"POST /good/big", b"Content-Length: %d" % len(body), body=body))
     assert answer.split(b"\r\n\r\n", 1)[1] == body and upstreams["good"].last().body == body
+
+
+@pytest.mark.parametrize("is_said", [True, False], ids=["with its own word", "by a cut connection"])
+def test_an_answer_of_unknown_length_is_complete_only_when_the_upstream_says_that_it_ended(
+    secure: Stand, upstreams: dict[str, TlsUpstream], is_said: bool
+) -> None:
+    """Without TLS's own close anybody on the way could shorten an answer."""
+
+    def answer_and_end(client: socket.socket, _: Received) -> None:
+        client.sendall(b"HTTP/1.1 200 OK\r\n\r\nhalf of it")
+        time.sleep(0.1)
+        if is_said:
+            with contextlib.suppress(OSError):
+                client.unwrap()  # type: ignore[attr-defined]
+
+    upstreams["good"].scripts["/end"] = answer_and_end
+    answer = secure.send(request(b"GET /good/end"))
+    assert status_of(answer) == 200 and b"half of it" in answer
+    assert answer.endswith(b"0\r\n\r\n") == is_said
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,123 @@
+"""Connections to upstreams as a stock: what is kept, for how long, for whom, and when it is let go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from gateway.core.http_response_head import ResponseParser
+from gateway.dataplane.exchange import IDLE_S_MAX
+from gateway.dataplane.settings import settings_read
+from gateway.dataplane.upstream import UNSAFE_IDLE_S_MAX, Upstreams
+from marketplace.contracts.definition import UpstreamDefinition
+from tests import harness, servers
+from tests.gateway.http.stand import Stand, api, apis_of, publish, read_answer, request, standing, status_of
+
+CALLERS = 12
+SERVED_S_MAX = 15.0
+
+
+@contextlib.contextmanager
+def shutting() -> Iterator[int]:
+    """The port of a balancer without backends: it accepts and closes."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                listener.accept()[0].close()
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield listener.getsockname()[1]
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+
+
+@pytest.fixture(scope="module")
+def narrow() -> Iterator[Stand]:
+    """A gateway with one connection to each upstream, and an Api whose upstream closes every connection at once."""
+    with shutting() as port, standing(TOLLGATE_UPSTREAM_CONNECTIONS_MAX="1") as stand:
+        apis = [*apis_of(stand.upstream), api(8, "/shut", f"http://127.0.0.1:{port}", auth="anonymous")]
+        publish(stand.valkey, apis, version=2)
+        deadline = time.monotonic() + SERVED_S_MAX
+        while status_of(stand.send(request(b"GET /shut/x"))) == 404 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        yield stand
+
+
+def test_an_upstream_that_closes_at_once_leaves_no_call_without_an_answer(narrow: Stand) -> None:
+    answers: list[int] = []
+
+    def call() -> None:
+        answers.append(status_of(narrow.send(request(b"GET /shut/x"))))
+
+    callers = [threading.Thread(target=call) for _ in range(CALLERS)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert len(answers) == CALLERS
+    assert set(answers) <= {502, 503, 504}
+
+
+def test_an_unsafe_call_replaces_a_connection_that_was_idle_for_too_long(narrow: Stand) -> None:
+    assert status_of(narrow.send(request(b"GET /open/x"))) == 200
+    time.sleep(UNSAFE_IDLE_S_MAX + 0.2)
+    before = narrow.upstream.connections
+    assert status_of(narrow.send(request(b"POST /open/x", b"Content-Length: 1", body=b"a"))) == 200
+    assert narrow.upstream.connections == before + 1
+
+
+def test_an_answer_of_unknown_length_is_chunked_again_after_a_request_in_http_1_0(narrow: Stand) -> None:
+    old = b"GET /open/x HTTP/1.0\r\nHost: api.example\r\nConnection: keep-alive\r\n\r\n"
+    narrow.upstream.scripts["/z"] = lambda client, _: [  # type: ignore[assignment]
+        client.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"),
+        time.sleep(0.1),
+        client.sendall(b"0\r\n\r\n"),
+    ]
+    with narrow.connect() as client:
+        client.sendall(old)
+        assert status_of(read_answer(client)[0]) == 200
+        client.sendall(request(b"GET /open/z", close=False))
+        data = b""
+        while not data.endswith(b"0\r\n\r\n"):
+            piece = client.recv(4_096)
+            assert piece, "the end of the connection was taken for the end of the answer"
+            data += piece
+    assert b"\r\nTransfer-Encoding: chunked\r\n" in data
+
+
+def test_a_connection_that_nobody_used_ends_in_time_and_a_pool_that_no_route_names_is_let_go(tmp_path: Path) -> None:
+    async def story() -> None:
+        environment = servers.environment_make(
+            var=tmp_path, database_url="postgres://nobody@127.0.0.1:9/none", valkey_url="unix:///none?db=0"
+        )
+        upstreams = Upstreams(settings_read({**harness.TEST_SECRETS, **environment}), ResponseParser())
+        upstreams.respond = None  # type: ignore[assignment]  # there is no call to answer
+        kept, gone = (UpstreamDefinition(url=f"http://127.0.0.1:{port}/{name}") for name in ("kept", "gone"))
+        for definition in (kept, gone):
+            pool = upstreams.pool(definition)
+            pool.release(await pool._open())
+            (exchange,) = pool.idle
+            assert exchange.is_reused
+            assert monotonic() < exchange.deadline <= monotonic() + IDLE_S_MAX
+        upstreams.retain({kept})
+        for _ in range(3):
+            await asyncio.sleep(0)
+            upstreams.sweep(monotonic())
+        assert set(upstreams.pools) == {kept}
+        assert len(upstreams.pools[kept].idle) == 1
+        upstreams.close()
+        await asyncio.sleep(0)  # transports end in the next turn
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # the system accepts for it
+        port = listener.getsockname()[1]
+        asyncio.run(story())

@@ -158,7 +158,8 @@ class Exchange(asyncio.Protocol):
             return
         length = head.length
         if head.is_plain and end + 4 + length == len(data) and call.client.is_ordinary and call.method != "HEAD":  # type: ignore[operator]
-            # The ordinary answer, complete in one piece, to a request without a body: keep the connection, then answer.
+            # The ordinary answer, complete in one piece, to a request without a body. _finish, without what cannot be here:
+            # nothing was paused, nothing of a body was sent, no reader was made, and the head does not say close.
             self.call = call.exchange = None
             self.is_reused = True
             self.interims = 0

@@ -3,7 +3,9 @@
 A quota counter is a hash: ``u`` is all units spent or held by anyone, and ``o:<boot>`` is what one worker last said of itself:
 ``charged:held:free:sequence:number``. A worker always states its own totals, never differences, so a request that is repeated,
 or whose answer was lost, does no harm. ``charged`` are the units of calls in segments before ``sequence``; ``held`` all other units the
-worker has (unspent, in flight, or charged in its open segment); ``free`` those of them that may still come back.
+worker has (unspent, in flight, or charged in its open segment); ``free`` those of them that may still come back. Numbers only grow within
+a worker. A bucket that begins anew after an earlier one of its window was forgotten states totals of its own: what was said under a number
+before its ``born`` stays counted.
 """
 
 from gateway.core.quotas import SHARE
@@ -32,11 +34,13 @@ end
 _LEASE = """
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return {@LOST@, 0, 0} end
 local field = 'o:' .. ARGV[2]
-local number, charged, held, free = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local wanted, limit = tonumber(ARGV[8]), tonumber(ARGV[9])
+local born, number = tonumber(ARGV[3]), tonumber(ARGV[4])
+local charged, held, free = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local wanted, limit = tonumber(ARGV[9]), tonumber(ARGV[10])
 local mine = redis.call('HGET', KEYS[1], field)
 local c, h, f, n = parse(mine)
 if mine and number <= n then return {@STALE@, 0, 0} end
+if mine and n < born then c = 0 end
 local used = tonumber(redis.call('HGET', KEYS[1], 'u') or '0') + charged + held - c - h
 local granted, others = 0, 0
 if wanted > 0 then
@@ -60,16 +64,16 @@ if wanted > 0 then
 end
 used = used + granted
 redis.call('HSET', KEYS[1], 'u', string.format('%.0f', used), field,
-  string.format('%.0f:%.0f:%.0f:%s:%.0f', charged, held + granted, free + granted, ARGV[7], number))
-if not mine then redis.call('EXPIREAT', KEYS[1], ARGV[10]) end
+  string.format('%.0f:%.0f:%.0f:%s:%.0f', charged, held + granted, free + granted, ARGV[8], number))
+if not mine then redis.call('EXPIREAT', KEYS[1], ARGV[11]) end
 return {granted, used, others}
 """
 _CONSTANTS = {"@LOST@": str(LOST), "@STALE@": str(STALE), "@SHARE@": str(SHARE), "@LOW@": LOW_CHANNEL}
 for _name, _value in _CONSTANTS.items():
     _LEASE = _LEASE.replace(_name, _value)
 QUOTA_LEASE = Script(_PARSE + _LEASE)
-"""KEYS: counter, generation. ARGV: generation, boot, number of the request, charged, held, free, sequence, wanted, limit (-1: none), Unix
-second at which the counter may go. Returns granted units, units used by all, and free units that others may give back."""
+"""KEYS: counter, generation. ARGV: generation, boot, number after which the bucket began, number of the request, charged, held, free,
+sequence, wanted, limit (-1: none), Unix second at which the counter may go. Returns granted units, units used by all, and free units that others may give back."""
 
 QUOTA_LEAVE = Script(
     _PARSE

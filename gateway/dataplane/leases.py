@@ -54,18 +54,23 @@ def quota_key(grant_hex: str, kind: str, starts_at: int) -> str:
 
 
 class Leases:
-    """The buckets of one worker. Counters are for the metrics; ``round_trips`` are all leases and reports."""
+    """The buckets of one worker. Counters are for the metrics; ``round_trips`` are all leases and reports.
+
+    ``number`` is that of the last request to any counter: requests are told apart by it, also those of a bucket and the next of its window.
+    """
 
     def __init__(self, store: Store, journal: Journal) -> None:
         self.store = store
         self.journal = journal
         self.owner = journal.boot.hex
         self.generation = b""
+        self.number = 0
         self.round_trips = 0
         self.denied_without_store = self.allowed_without_store = 0
         self.is_rebuilding = False
         self._quotas: weakref.WeakValueDictionary[str, QuotaHandle] = weakref.WeakValueDictionary()
         self._rates: weakref.WeakValueDictionary[str, RateBucket] = weakref.WeakValueDictionary()
+        self._buckets: weakref.WeakValueDictionary[str, QuotaBucket] = weakref.WeakValueDictionary()
         self._active: dict[str, QuotaBucket] = {}
         self._list: int | None = None
         self._list_lines = 0
@@ -101,11 +106,11 @@ class Leases:
         return handle
 
     def bucket(self, handle: QuotaHandle, window: Window) -> QuotaBucket:
-        """The bucket of one window: the one that holds units already, or a new one."""
+        """The bucket of one window, never two at once: the one that anybody still knows, or a new one."""
         key = quota_key(handle.grant_hex, window.kind, window.starts_at)
-        found = self._active.get(key)
+        found = self._buckets.get(key)
         if found is None:
-            return QuotaBucket(self, key, window, handle.limit)
+            found = self._buckets[key] = QuotaBucket(self, key, window, handle.limit)
         found.ends_at = window.ends_at
         return found
 
@@ -229,7 +234,8 @@ class Leases:
             if bucket.free and bucket.refill is None and (is_over or wall - bucket.taken_at > IDLE_RETURN_S):
                 bucket.release()
             if (bucket.held, bucket.charged) == (bucket.reported_held, bucket.reported_charged):
-                if is_over and bucket.held == 0:
+                if is_over and bucket.held == 0 and bucket.refill is None and not bucket.waiting:
+                    bucket.is_listed = False  # a late call of the window may find it again
                     del self._active[key]
             elif bucket.free == 0 or now - bucket.reported_at > REPORT_S:
                 due.append(bucket)
@@ -292,14 +298,20 @@ class Leases:
         await self.store.call("EXPIRE", JOIN_KEY, JOIN_KEPT_S)
         self._joined_epoch = epoch
 
+    async def _leave(self, bucket: QuotaBucket) -> None:
+        """End what the counter knows of this worker. Raises StoreDown, StoreFault; then recovery does it."""
+        if bucket.refill is not None:
+            await asyncio.wait([bucket.refill])
+        bucket.roll()
+        if not bucket.reported_at or bucket.charged != bucket.reported_charged:
+            await bucket.report()  # leaving alone would take what an earlier bucket of this window said for ours
+        await self.store.script(QUOTA_LEAVE, (bucket.key,), (self.owner, bucket.charged))
+
     async def close(self) -> None:
         """Give everything back. Call it when no call is under way and the journal is closed. Never raises."""
         if self._clockwork is not None:
             self._clockwork.cancel()
-        leaves = []
-        for bucket in self._active.values():
-            bucket.roll()
-            leaves.append(self.store.script(QUOTA_LEAVE, (bucket.key,), (self.owner, bucket.charged)))
+        leaves = [self._leave(bucket) for bucket in self._active.values()]
         answers = await asyncio.gather(*leaves, return_exceptions=True)
         if self._list is not None:
             os.close(self._list)

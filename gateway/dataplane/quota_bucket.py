@@ -91,7 +91,9 @@ class QuotaBucket:
     """One window of one quota in this worker. ``try_take`` is synchronous; only ``take_slow`` waits."""
 
     __slots__ = (
+        "__weakref__",
         "asked_at",
+        "born",
         "charged",
         "charged_outcomes",
         "ends_at",
@@ -103,7 +105,6 @@ class QuotaBucket:
         "key",
         "leases",
         "low",
-        "number",
         "policy",
         "recent",
         "refill",
@@ -130,7 +131,8 @@ class QuotaBucket:
         self.window_code = WINDOW_CODES[window.kind]
         self.window_start, self.starts_at, self.ends_at = window.starts_at, window.starts_at, window.ends_at
         self.free = self.flying = self.recent = self.charged = self.segment = 0
-        self.number = self.used = self.filled = self.waiting = 0
+        self.born = leases.number + 1
+        self.used = self.filled = self.waiting = 0
         self.low = -1
         self.refused_until = self.reported_at = self.asked_at = self.taken_at = 0.0
         self.reported_held = self.reported_charged = 0
@@ -231,12 +233,12 @@ class QuotaBucket:
         leases = self.leases
         leases.activate(self)
         self.roll()
-        self.number += 1
+        leases.number += 1
         held, free_or_flying = self.held, self.free + self.flying
         limit = self.units if self.is_hard else LIMITLESS
         sequence, expires = leases.journal.sequence, self.ends_at + KEPT_S
         charged = self.charged
-        args = (epoch or leases.generation, leases.owner, self.number, charged, held, free_or_flying)
+        args = (epoch or leases.generation, leases.owner, self.born, leases.number, charged, held, free_or_flying)
         try:
             answer = await leases.store.script(
                 QUOTA_LEASE,

@@ -76,10 +76,15 @@ class Worker:
     def grant(self, grant_id: UUID, limit: QuotaLimit | None, *, plan: str = "Basic") -> GrantEntry:
         return GrantEntry(grant_dict(grant_id), app_id_bytes=APP.bytes, limits=Limits(plan_name=plan, quota=limit))
 
-    async def call(self, handle: QuotaHandle, *, outcome: str = "succeeded", busy_s: float = 0.0) -> bytes | None:
-        """One call through the quota and the journal: its id when it was answered, None when it was refused."""
+    async def call(
+        self, handle: QuotaHandle, *, outcome: str = "succeeded", busy_s: float = 0.0, at: float = 0.0
+    ) -> bytes | None:
+        """One call through the quota and the journal: its id when it was answered, None when it was refused.
+
+        ``at``: Unix second at which it began, when that is not now.
+        """
         now = time.time()
-        bucket = handle.at(now)
+        bucket = handle.at(at or now)
         verdict = bucket.try_take(now)
         if verdict == WAIT and not await bucket.take_slow(now):
             return None

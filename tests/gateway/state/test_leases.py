@@ -123,7 +123,7 @@ async def test_a_late_or_repeated_request_changes_nothing(tmp_path: Path, valkey
         await worker.call(handle)
         bucket = handle.bucket
         before = used(valkey, handle)
-        bucket.number -= 1
+        worker.leases.number -= 1
         assert await bucket.report(wanted=50) == (0, -1)
         assert used(valkey, handle) == before
         granted, _ = await bucket.report(wanted=20)
@@ -171,6 +171,28 @@ async def test_a_window_that_ends_gives_its_units_back_and_the_next_begins_at_ze
         turned = replace(limit, period_start=now + 2, period_end=now + 1000)
         worker.quota(handle_id(handle), turned)
         assert await call_until_refused(worker, handle, patience_s=0.2) == 3
+
+
+async def test_late_calls_of_a_window_that_is_over_get_what_is_left_of_it_and_no_more(
+    tmp_path: Path, valkey: Any
+) -> None:
+    """A form that takes long to arrive, or a clock that is set back: the worker has forgotten by then what it charged."""
+    began = int(time.time())
+    limit = QuotaLimit(units=4, window="period", period_start=began - 100, period_end=began + 2)
+    async with workers(tmp_path, 1) as (worker,):
+        handle = worker.quota(uuid4(), limit)
+        assert [await worker.call(handle, at=began) is not None for _ in range(3)] == [True] * 3
+        key = handle.bucket.key
+        await asyncio.sleep(max(0.0, began + 2 - time.time()))
+        assert await worker.call(handle) is not None
+        await until(lambda: key not in worker.leases._active)
+        assert [await worker.call(handle, at=began) is not None for _ in range(4)] == [True, False, False, False]
+        assert int(valkey.hget(key, "u")) == 4
+        await worker.die()
+        with recovery.dead_locked(worker.journal.folder):
+            recovery.segments_recover(worker.journal.folder)
+            recovery.leases_return(worker.journal.folder, evidence_dir=tmp_path, store=valkey)
+        assert int(valkey.hget(key, "u")) == 4
 
 
 def handle_id(handle: QuotaHandle) -> UUID:

@@ -10,7 +10,6 @@ ApplicationError (marketplace.errors)
 │   └── Busy                    somebody else is doing this right now                      409
 """
 
-from billing.core.errors import CoreError, PriceInvalid
 from marketplace.errors import ApplicationError, Conflict, Fault, InvalidInput, LimitReached, NotFound, NotPermitted
 
 __all__ = [
@@ -26,8 +25,6 @@ __all__ = [
     "NotPermitted",
     "PlanNotOffered",
     "UsageDisagrees",
-    "core_refusal",
-    "price_faults",
 ]
 
 
@@ -59,18 +56,3 @@ class Busy(Conflict):
     """Somebody else holds the lock on this work right now. Try again in a moment."""
 
     code = "busy"
-
-
-def price_faults(problem: PriceInvalid, *, pointer: str = "") -> list[Fault]:
-    """Return one fault for each problem of a price: ``tiers[1].up_to`` becomes ``<pointer>/tiers/1/up_to``."""
-    return [
-        Fault(f"{pointer}/{fault.field.replace('[', '/').replace(']', '').replace('.', '/')}".rstrip("/"), fault.text)
-        for fault in problem.problems
-    ]
-
-
-def core_refusal(problem: CoreError, *, pointer: str = "") -> InvalidInput:
-    """Turn a refusal of the pure core into one that doors can render."""
-    if isinstance(problem, PriceInvalid):
-        return InvalidInput(str(problem), code=problem.code, faults=price_faults(problem, pointer=pointer))
-    return InvalidInput(str(problem), code=problem.code, faults=[Fault(pointer, str(problem))])

@@ -18,8 +18,6 @@ from billing.api.shapes import (
     ReviewOut,
 )
 from billing.api.statements import StatementOut
-from billing.core.errors import MoneyInvalid
-from billing.core.money import Money
 from billing.models import Invoice
 from billing.selectors import invoices as shown
 from billing.selectors.earnings import providers_due
@@ -27,8 +25,8 @@ from billing.selectors.invoices import money_show
 from billing.selectors.permits import finance_require, invoice_find, statement_find
 from billing.selectors.review import QUEUE_STATUSES, ReviewRow, review_list
 from billing.services import drafts, invoices, payments, statements
+from billing.words import amount_read
 from marketplace.api.base import Endpoint, Nothing, Strict, operation
-from marketplace.errors import Fault, InvalidInput
 from marketplace.selectors.paging import page_take
 
 
@@ -170,10 +168,7 @@ class InvoicePay(FinanceEndpoint):
     def post(self, request: Request, invoice: str) -> Response:
         """Less or more than is due is fine."""
         found = invoice_find(person=self.person, public_id=invoice)
-        try:
-            amount = Money.parse(self.body["amount"], found.currency)
-        except MoneyInvalid as problem:
-            raise InvalidInput(str(problem), code=problem.code, faults=[Fault("/amount", str(problem))]) from problem
+        amount = amount_read(self.body["amount"], found.currency)
         key = request.headers.get("Idempotency-Key", "")
         payment = payments.payment_record(
             invoice=found,

@@ -8,12 +8,13 @@ from django import forms
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from billing.core.errors import MoneyInvalid
-from billing.core.money import PLAIN_LENGTH_MAX, Money
+from billing.core.money import PLAIN_LENGTH_MAX
 from billing.core.periods import YEAR_MAX, YEAR_MIN
+from billing.errors import InvalidInput
 from billing.models import Invoice, InvoiceStatus, PaymentStatus
 from billing.services.invoices import REASON_CHARACTERS_MAX
 from billing.services.payments import REFERENCE_CHARACTERS_MAX
+from billing.words import amount_read
 
 _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 
@@ -63,9 +64,9 @@ class TransferForm(forms.Form):
     def clean_amount(self) -> int:
         """Minor units of the invoice's currency; more places than it has are refused."""
         try:
-            money = Money.parse(self.cleaned_data["amount"], self.invoice.currency)
-        except MoneyInvalid as problem:
-            raise forms.ValidationError(str(problem)) from problem
+            money = amount_read(self.cleaned_data["amount"], self.invoice.currency)
+        except InvalidInput as problem:
+            raise forms.ValidationError(problem.message) from problem
         if money.minor <= 0:
             raise forms.ValidationError(_now("Give an amount above zero."))
         return money.minor

@@ -9,6 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from billing.core.errors import ExplanationInvalid
 from billing.core.rating import rating_recompute
 from billing.models import BillingPeriod, Invoice, InvoiceLine, LateUsage, LineKind, Meter, UsageRecord
@@ -29,7 +31,7 @@ class Difference:
     found: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.said}, but {self.found}"
+        return _("%(where)s: %(said)s, but %(found)s") % {"where": self.where, "said": self.said, "found": self.found}
 
 
 def invoice_differences(*, invoice: Invoice) -> list[Difference]:
@@ -45,7 +47,13 @@ def invoice_differences(*, invoice: Invoice) -> list[Difference]:
         found += _amount_differences(line)
     total = sum(line.amount_minor for line in lines)
     if not total == invoice.subtotal_minor == invoice.total_minor:
-        found.append(Difference("total", f"the invoice says {invoice.total_minor}", f"its lines sum to {total}"))
+        found.append(
+            Difference(
+                _("total"),
+                _("the invoice says %(sum)d") % {"sum": invoice.total_minor},
+                _("its lines sum to %(sum)d") % {"sum": total},
+            )
+        )
     return found[:DIFFERENCES_MAX]
 
 
@@ -65,12 +73,21 @@ def _period_differences(period: BillingPeriod, invoice: Invoice) -> list[Differe
     for key in sorted(happened.keys() | recorded.keys(), key=str):
         units, record = happened.get(key, 0), recorded.get(key)
         if units != (record.quantity if record else 0):
-            where = f"{subscription.public_id}, hour {key[1]:%Y-%m-%dT%H:%MZ}"
+            where = _("%(subscription)s, hour %(hour)s") % {
+                "subscription": subscription.public_id,
+                "hour": f"{key[1]:%Y-%m-%dT%H:%MZ}",
+            }
             found.append(
-                Difference(where, f"the tallies say {units}", f"the usage record {record.quantity if record else 0}")
+                Difference(
+                    where,
+                    _("the tallies say %(units)d") % {"units": units},
+                    _("the usage record %(units)d") % {"units": record.quantity if record else 0},
+                )
             )
         if record and record.invoice_id not in (None, invoice.id):
-            found.append(Difference(record.public_id, "this hour is to be billed", "another invoice has billed it"))
+            found.append(
+                Difference(record.public_id, _("this hour is to be billed"), _("another invoice has billed it"))
+            )
     return found
 
 
@@ -99,8 +116,8 @@ def _line_differences(period: BillingPeriod, lines: list[InvoiceLine]) -> list[D
                 found.append(
                     Difference(
                         f"{subscription.public_id}, {price.name}",
-                        f"the usage records sum to {units[price.meter_id]}",
-                        f"the line says {quantity:f}",
+                        _("the usage records sum to %(units)d") % {"units": units[price.meter_id]},
+                        _("the line says %(quantity)s") % {"quantity": f"{quantity:f}"},
                     )
                 )
     return found
@@ -122,9 +139,17 @@ def _late_differences(invoice: Invoice, lines: list[InvoiceLine]) -> list[Differ
         )
         if units != line.quantity:
             found.append(
-                Difference(f"line {line.position}", f"{units} late units turned up", f"the line says {line.quantity:f}")
+                Difference(
+                    _line_name(line),
+                    _("%(units)d late units turned up") % {"units": units},
+                    _("the line says %(quantity)s") % {"quantity": f"{line.quantity:f}"},
+                )
             )
     return found
+
+
+def _line_name(line: InvoiceLine) -> str:
+    return _("line %(position)d") % {"position": line.position}
 
 
 def _late_key(line: InvoiceLine) -> tuple[UUID, UUID | None]:
@@ -133,16 +158,17 @@ def _late_key(line: InvoiceLine) -> tuple[UUID, UUID | None]:
 
 def _amount_differences(line: InvoiceLine) -> list[Difference]:
     """Compute the line again from its explanation alone."""
-    where = f"line {line.position}"
+    where = _line_name(line)
     try:
         computed = rating_recompute(line.explanation)
     except ExplanationInvalid as problem:
-        return [Difference(where, "it must be computable", str(problem))]
+        return [Difference(where, _("it must be computable"), str(problem))]
     found = []
+    stated = _("its amount is %(amount)d") % {"amount": line.amount_minor}
     if computed != line.amount_minor:
-        found.append(Difference(where, f"its amount is {line.amount_minor}", f"its explanation gives {computed}"))
+        found.append(Difference(where, stated, _("its explanation gives %(amount)d") % {"amount": computed}))
     if line.commission_minor + line.provider_minor != line.amount_minor:
-        found.append(Difference(where, f"its amount is {line.amount_minor}", "its shares sum to something else"))
+        found.append(Difference(where, stated, _("its shares sum to something else")))
     return found
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from billing.models import InvoiceLine
 from billing.selectors.invoices import LineHour, line_calls, line_hours
 from marketplace.contracts.usage import UsageEvent
@@ -43,7 +45,7 @@ def hour_calls(*, line: InvoiceLine, hour: datetime, after: UUID | None = None) 
     """Return a page of the calls that a line counts in an hour. Raises NotFound for an hour in which it counts nothing."""
     found = next((one for one in line_hours(line=line) if one.hour == hour), None)
     if found is None:
-        raise NotFound("this line counts nothing in this hour")
+        raise NotFound(_("This line counts nothing in this hour."))
     try:
         page = line_calls(line=line, hour=hour, after=after, limit=CALLS_PER_PAGE)
     except EvidenceMissing as problem:

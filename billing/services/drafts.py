@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import translation
+from django.utils.translation import gettext as _
 
 from billing.core.money import decimal_show
 from billing.errors import Conflict
@@ -128,7 +129,8 @@ def _compute(
         _nothing_due(invoice)
         return None
     if len(lines) > LINES_PER_INVOICE_MAX:
-        raise Conflict(f"an invoice holds at most {LINES_PER_INVOICE_MAX} lines", code="invoice_too_long")
+        text = _("An invoice holds at most %(max)d lines.") % {"max": LINES_PER_INVOICE_MAX}
+        raise Conflict(text, code="invoice_too_long")
     invoice = invoice or Invoice(
         organization=organization,
         currency=currency,
@@ -216,4 +218,5 @@ def _content(row: InvoiceLine) -> tuple[object, ...]:
 
 
 def _not_a_draft(invoice: Invoice) -> str:
-    return f"{invoice} is {invoice.get_status_display()}; only a draft is computed anew. Return it to draft first."
+    words = {"invoice": str(invoice), "status": invoice.get_status_display()}
+    return _("%(invoice)s is %(status)s; only a draft is computed anew. Return it to draft first.") % words

@@ -147,7 +147,10 @@ def _advance(invoice: Invoice, trigger: InvoiceTrigger) -> Status:
     try:
         return advance(Status(invoice.status), trigger)
     except TransitionRefused as refusal:
-        raise Conflict(str(refusal), code="invoice_status") from refusal
+        text = _("This invoice is %(status)s: that cannot be done with it now.") % {
+            "status": invoice.get_status_display()
+        }
+        raise Conflict(text, code="invoice_status") from refusal
 
 
 def _lock(invoice_id: UUID) -> Invoice:

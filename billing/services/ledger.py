@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Sum
+from django.utils.translation import gettext as _
 
 from billing.core.ledger import AccountRef, Claim, Posting, Share
 from billing.errors import LedgerDisagrees
@@ -92,7 +93,8 @@ def _find(posting: Posting, reference: str) -> LedgerTransaction | None:
         for entry in posting.entries
     }
     if stored != asked:
-        raise LedgerDisagrees(f"{posting.kind.value} of {reference} is booked already, with other entries")
+        words = {"kind": posting.kind.value, "reference": reference}
+        raise LedgerDisagrees(_("%(kind)s of %(reference)s is booked already, with other entries.") % words)
     return booked
 
 

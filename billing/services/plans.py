@@ -19,10 +19,11 @@ from billing.core.currencies import EXPONENTS
 from billing.core.errors import MeterInvalid, PriceInvalid
 from billing.core.meters import MeterSpec
 from billing.core.pricing import PriceKind, PriceSpec
-from billing.errors import Conflict, Fault, InvalidInput, LimitReached, price_faults
+from billing.errors import Conflict, Fault, InvalidInput, LimitReached
 from billing.models import Alignment, CommissionRate, Measure, Meter, Plan, PlanStatus, Price, Tier
 from billing.models.plans import PERIOD_MONTHS_MAX, charged_outcomes
 from billing.selectors.plans import price_spec
+from billing.words import meter_words, price_faults
 from marketplace.contracts.limits import Limits
 from marketplace.core.limits import limits_faults
 from marketplace.models import Api, Person
@@ -67,8 +68,8 @@ def meter_create(
     faults = [] if name.strip() and len(name) <= NAME_CHARACTERS_MAX else [Fault("/name", _("Give it a short name."))]
     try:
         MeterSpec.from_dict({"measure": measure, "outcomes": counted, "operations": [str(key) for key in operations]})
-    except MeterInvalid as problem:
-        faults.append(Fault("", str(problem)))
+    except MeterInvalid:
+        faults.append(Fault("", meter_words()))
     known = set(api.operations.filter(id__in=list(operations)).values_list("id", flat=True))
     if set(operations) - known:
         faults.append(Fault("/operations", _("Some of these are not operations of this API.")))

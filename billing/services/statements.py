@@ -39,10 +39,9 @@ def statement_compute(*, provider: Organization, month: date, currency: str, now
     share = sum(earning.share_minor for earning in earnings)
     booked = share_booked(provider=provider, currency=currency, period=period)
     if share != booked:
-        raise LedgerDisagrees(
-            _("The provider's invoices and the books do not agree."),
-            faults=[Fault("", f"invoice lines sum to {share}, ledger entries to {booked} minor units of {currency}")],
-        )
+        sums = {"share": share, "booked": booked, "currency": currency}
+        detail = _("Invoice lines sum to %(share)d, ledger entries to %(booked)d minor units of %(currency)s.") % sums
+        raise LedgerDisagrees(_("The provider's invoices and the books do not agree."), faults=[Fault("", detail)])
     if not earnings:
         return None
     statement = statement or ProviderStatement(provider=provider, month=first, currency=currency)

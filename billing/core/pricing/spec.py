@@ -203,7 +203,7 @@ def _tier_problems(tiers: tuple[Tier, ...]) -> list[Problem]:
                 Problem(f"{field}.up_to", "open", "leave the last tier open, so that every quantity has a price")
             )
         if not is_last and tier.up_to is None:
-            problems.append(Problem(f"{field}.up_to", "required", "only the last tier is without end"))
+            problems.append(Problem(f"{field}.up_to", "endless", "only the last tier is without end"))
         if tier.up_to is not None and not floor < tier.up_to <= UNITS_MAX:
             problems.append(
                 Problem(f"{field}.up_to", "order", f"end this tier above {floor} and at most at {UNITS_MAX}")

@@ -14,6 +14,7 @@ from config.runtime.greeting import demo_read, greeting_show
 from config.runtime.lock import AlreadyRunning
 from config.runtime.managed import Program
 from config.runtime.ports import ports_taken
+from config.runtime.running import running_forget, running_note
 from config.runtime.supervisor import StartFault, Stopped, Supervisor, supervising
 from config.runtime.terminal import say, step
 
@@ -28,10 +29,13 @@ def main() -> int:
         with supervising(settings.var) as supervisor:
             try:
                 _start(supervisor, settings)
+                running_note(settings)
                 greeting_show(settings, seconds=time.time() - began)
                 supervisor.watch()
             except Stopped:
                 pass
+            finally:
+                running_forget(settings.var)
     except EXPECTED as fault:
         say(f"\n{fault}")
         return 1

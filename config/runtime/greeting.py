@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from config.env import Settings
+from config.runtime.running import Addresses, addresses_of
 from config.runtime.terminal import bold, say
 
 
@@ -17,11 +18,11 @@ def demo_read(var: Path) -> dict[str, Any] | None:
     return found
 
 
-def demo_addresses(demo: dict[str, Any], settings: Settings) -> dict[str, Any]:
+def demo_addresses(demo: dict[str, Any], addresses: Addresses) -> dict[str, Any]:
     """The demo with the addresses that apply now: ports may have changed since it was loaded. TLS is not served yet."""
     return {
-        "portal_url": settings.public_url,
-        "gateway_url": settings.gateway_url,
+        "portal_url": addresses.portal_url,
+        "gateway_url": addresses.gateway_url,
         "gateway_tls_url": None,
         "people": demo["people"],
         "consumer_app": demo["consumer_app"],
@@ -55,7 +56,7 @@ def greeting_show(settings: Settings, *, seconds: float) -> None:
     )
     demo = demo_read(settings.var)
     if settings.is_demo and demo is not None:
-        demo_show(demo_addresses(demo, settings))
+        demo_show(demo_addresses(demo, addresses_of(settings)))
     else:
         say(f"  portal    {settings.public_url}\n  gateway   {settings.gateway_url}")
     say()

@@ -35,7 +35,7 @@ class PidFolder:
         """End what an earlier supervisor left running, in order of no importance. Returns the names of what was found."""
         found: dict[str, psutil.Process] = {}
         for note in sorted(self.folder.glob("*.json")):
-            process = _process_of(note)
+            process = process_of(note)
             if process is not None:
                 found[note.stem] = process
             note.unlink(missing_ok=True)
@@ -49,7 +49,7 @@ class PidFolder:
         return sorted(found)
 
 
-def _process_of(note: Path) -> psutil.Process | None:
+def process_of(note: Path) -> psutil.Process | None:
     """The process that the note is about, unless it has ended and its number now means another."""
     try:
         kept = json.loads(note.read_text())

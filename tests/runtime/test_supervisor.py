@@ -197,3 +197,22 @@ def test_output_goes_to_a_log_and_only_warnings_to_the_terminal(supervise: Calla
     eventually(lambda: "WARNING: it rains" in one.output(), "warning")
     assert "all is well" not in one.output()
     assert "all is well" in (one.var / "logs" / "talker.log").read_text()
+
+
+def test_a_note_of_addresses_counts_only_while_its_writer_lives(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from config import env
+    from config.runtime import running
+
+    ours = replace(env.settings_read(), var=tmp_path, gateway_url="http://127.0.0.1:1")
+    theirs = replace(ours, gateway_url="http://127.0.0.1:2")
+    assert running.addresses_now(ours).gateway_url == "http://127.0.0.1:1"
+    running.running_note(theirs)
+    assert running.addresses_now(ours).gateway_url == "http://127.0.0.1:2"
+    note = json.loads((tmp_path / running.FILE_NAME).read_text())
+    for wrong in ({**note, "born": 1.0}, {**note, "pid": 2**22 + 1}, {**note, "addresses": {"portal_url": 1}}, []):
+        (tmp_path / running.FILE_NAME).write_text(json.dumps(wrong))
+        assert running.addresses_now(ours).gateway_url == "http://127.0.0.1:1"
+    running.running_forget(tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -8,10 +8,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
 from config.runtime.greeting import demo_addresses, demo_read, demo_show
+from config.runtime.running import addresses_now
 
 
 class Command(BaseCommand):
-    """Shows what the demo's loader wrote down."""
+    """Shows what the demo's loader wrote down, with the addresses of what runs on this var folder, if anything does."""
 
     help = "Show the demo's addresses, people and credentials."
 
@@ -24,7 +25,7 @@ class Command(BaseCommand):
         kept = demo_read(settings.TOLLGATE.var)
         if kept is None or not settings.TOLLGATE.is_demo:
             raise CommandError(_("There is no demo here. Start it with: make run"))
-        demo = demo_addresses(kept, settings.TOLLGATE)
+        demo = demo_addresses(kept, addresses_now(settings.TOLLGATE))
         if options["json"]:
             self.stdout.write(json.dumps(demo, indent=2))
         else:

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from config.bootstrap import FILES, pins, python_check
 from config.runtime.plan import stores_plan, url_answers
+from config.runtime.running import addresses_now
 from marketplace.services.partitions import usage_default_months
 
 DISK_FREE_BYTES_MIN = 512 * 1024 * 1024
@@ -113,12 +114,12 @@ def valkey_fault() -> str:
 
 def portal_fault() -> str:
     """Does the portal answer?"""
-    return _door_fault(settings.TOLLGATE.portal_bind, "portal")
+    return _door_fault(addresses_now(settings.TOLLGATE).portal_bind, "portal")
 
 
 def gateway_fault() -> str:
     """Is the gateway ready?"""
-    return _door_fault(settings.TOLLGATE.metrics_bind, "gateway")
+    return _door_fault(addresses_now(settings.TOLLGATE).metrics_bind, "gateway")
 
 
 def _door_fault(bind: str, name: str) -> str:

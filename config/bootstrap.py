@@ -6,6 +6,7 @@
 import hashlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -14,10 +15,14 @@ import venv
 
 PYTHON_MIN = (3, 11)
 PIP_MIN = (22, 3)  # the first that installs into another interpreter's folder
+CHILDREN = []  # type: list[subprocess.Popen[bytes]]
 INSTALLERS = 2  # pip runs side by side, each with a share of the packages: half the time on two cores
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDER = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(FOLDER, "bin", "python")
+UNFINISHED = os.path.join(
+    FOLDER, ".tollgate-unfinished"
+)  # there during an installation, and after one that was cut short
 FILES = {"run": ["requirements.txt"], "dev": ["requirements.txt", "requirements-dev.txt"]}
 
 
@@ -49,6 +54,8 @@ def mark_of(packages):
 
 def is_made(mark, kind):
     """Whether .venv holds exactly this, or what tests need, which is more."""
+    if os.path.exists(UNFINISHED):
+        return False
     for name in {kind, "dev"}:
         path = os.path.join(FOLDER, ".tollgate-" + name)
         wanted = mark if name == kind else mark_of(pins(FILES["dev"]))
@@ -68,10 +75,21 @@ def pip_command():
     return []
 
 
+def unfinished_note():
+    """Note that .venv is not to be trusted until its installation ends."""
+    os.makedirs(FOLDER, exist_ok=True)
+    with open(UNFINISHED, "w", encoding="utf-8"):
+        pass
+
+
 def environment_make(pip):
     """Make .venv, with a pip of its own only when there is no other."""
+    builder = venv.EnvBuilder(with_pip=not pip, symlinks=True)
     try:
-        venv.EnvBuilder(with_pip=not pip, clear=True, symlinks=True).create(FOLDER)
+        if os.path.exists(FOLDER):
+            builder.clear_directory(FOLDER)
+        unfinished_note()
+        builder.create(FOLDER)
     except (OSError, subprocess.CalledProcessError) as fault:
         sys.exit(f"Making .venv failed ({fault}). On Debian: apt-get install python3-venv, then run again.")
 
@@ -103,7 +121,9 @@ class Progress:
 def install_share(command, packages, progress, faults):
     """Install some packages with one pip; on failure its output goes to ``faults``."""
     argv = [*command, "install", "--disable-pip-version-check", "--no-input", "--no-compile", "--no-deps", *packages]
-    child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT)
+    # In a group of its own: pip hands its work to another process, and both must end when we are told to stop.
+    child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT, process_group=0)
+    CHILDREN.append(child)
     said = []
     for raw in child.stdout or ():
         line = raw.decode(errors="replace")
@@ -118,22 +138,42 @@ def install_share(command, packages, progress, faults):
 def install(packages):
     """Install all packages, several pips at a time."""
     pip = pip_command()
-    if not os.path.exists(PYTHON):
+    if not os.path.exists(PYTHON) or os.path.exists(UNFINISHED):  # pip may take half a package for a whole one
         environment_make(pip)
+    unfinished_note()
     progress = Progress(len(packages))
     faults: list[str] = []
     command = pip or [PYTHON, "-m", "pip"]
     shares = [packages[number::INSTALLERS] for number in range(INSTALLERS)]
-    threads = [threading.Thread(target=install_share, args=(command, share, progress, faults)) for share in shares]
+    threads = [
+        threading.Thread(target=install_share, args=(command, share, progress, faults)) for share in shares if share
+    ]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        print(flush=True)
+        installers_stop(threads)
+        raise
     if faults:
         sys.exit(
             "\nInstalling packages failed. pip says:\n\n{}\nIs the package index reachable?".format("\n".join(faults))
         )
     progress.end()
+    os.unlink(UNFINISHED)
+
+
+def installers_stop(threads):
+    """End the pips with all that they have started."""
+    for child in CHILDREN:
+        try:
+            os.killpg(child.pid, signal.SIGTERM)
+        except ProcessLookupError:
+            continue
+    for thread in threads:
+        thread.join()
 
 
 def ensure(kind):
@@ -156,10 +196,15 @@ def main():
     kind = sys.argv[1] if len(sys.argv) > 1 else "run"
     if kind not in FILES:
         sys.exit("usage: python3 -m config.bootstrap run|dev")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)  # as Ctrl-C
     os.environ.setdefault("TOLLGATE_STARTED", repr(time.time()))
     ensure(kind)
     if kind == "run":
         os.chdir(ROOT)
+        # A signal while the supervisor is being read would end it with a traceback: it waits until there is somebody to hear it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
         os.execv(PYTHON, [PYTHON, "-m", "config.runtime", *sys.argv[2:]])
 
 

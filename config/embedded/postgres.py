@@ -74,12 +74,26 @@ class Postgres:
         return places.postgres_url(self.home, database)
 
     def prepare(self) -> None:
-        """Make folders and, the first time, the cluster. Safe to repeat. Raises PostgresFault."""
+        """Make folders and, the first time, the cluster. Safe to repeat. Raises PostgresFault.
+
+        The cluster is made beside its place and moved there when it is whole: initdb writes PG_VERSION long before it is done,
+        and who may connect is written after it.
+        """
         self._folders_make()
         if (self.data / "PG_VERSION").exists():
             return
-        shutil.rmtree(self.data, ignore_errors=True)  # an initdb that was interrupted
-        argv = [str(self.bin("initdb")), "-D", str(self.data), "-U", places.POSTGRES_ROLE, "-E", "UTF8", "--no-sync"]
+        part = self.data.with_name(f"{self.data.name}.part")
+        for unfinished in (self.data, part):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        self._initdb(part)
+        if self.owner:
+            (part / "pg_hba.conf").write_text("local all all peer map=tollgate\n")
+            (part / "pg_ident.conf").write_text(f"tollgate root {places.POSTGRES_ROLE}\n")
+        part.rename(self.data)
+
+    def _initdb(self, folder: Path) -> None:
+        """Make a cluster, in a process group of its own: a Ctrl-C is for us, and we stop when it is done."""
+        argv = [str(self.bin("initdb")), "-D", str(folder), "-U", places.POSTGRES_ROLE, "-E", "UTF8", "--no-sync"]
         argv += [
             "--locale-provider=builtin",
             "--builtin-locale=C.UTF-8",
@@ -98,12 +112,10 @@ class Postgres:
             user=self.owner.uid if self.owner else None,
             group=self.owner.gid if self.owner else None,
             extra_groups=[] if self.owner else None,
+            process_group=0,
         )
         if done.returncode != 0:
             raise PostgresFault(f"initdb failed: {done.stderr.decode(errors='replace').strip()}")
-        if self.owner:
-            (self.data / "pg_hba.conf").write_text("local all all peer map=tollgate\n")
-            (self.data / "pg_ident.conf").write_text(f"tollgate root {places.POSTGRES_ROLE}\n")
 
     def argv(self) -> list[str]:
         """The command line of the server."""

@@ -30,8 +30,8 @@ class StartFault(Exception):
     """Something did not start; the text says what, why and where to look."""
 
 
-class Stopped(Exception):
-    """The user (or the system) asked us to stop while we were starting."""
+class Stopped(BaseException):
+    """The user (or the system) asked us to stop while we were starting. Like KeyboardInterrupt it is no fault of anything."""
 
 
 class Supervisor:
@@ -60,6 +60,7 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda number, frame: None)  # only to wake the loop
         if sys.platform.startswith("linux"):
             ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # config.bootstrap held them back for us
 
     def start(self, *programs: Program) -> None:
         """Start these and wait until all are ready. Raises StartFault, Stopped."""

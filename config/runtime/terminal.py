@@ -33,16 +33,16 @@ def step(name: str) -> Iterator[None]:
     """Show a step and, when it is done, its time."""
     started = time.monotonic()
     is_terminal = _is_terminal()
+    back = "\r\033[K" if is_terminal else ""
     if is_terminal:
         with contextlib.suppress(OSError):
             sys.stdout.write(f"  {name:<10} …")
             sys.stdout.flush()
     try:
         yield
-    except BaseException:
-        say(f"\r\033[K  {name:<10} failed" if is_terminal else f"  {name:<10} failed")
+    except BaseException as end:
+        say(f"{back}  {name:<10} {'failed' if isinstance(end, Exception) else 'stopped'}")
         raise
-    back = "\r\033[K" if is_terminal else ""
     say(f"{back}  {name:<10} {time.monotonic() - started:.1f} s")
 
 

@@ -62,6 +62,20 @@ def test_no_mode_of_a_folder_that_is_not_ours_changes(folder: Path) -> None:
     assert not list(server.sockets.iterdir())
 
 
+def test_a_cluster_that_was_not_finished_is_made_anew_and_a_finished_one_is_kept(folder: Path) -> None:
+    """Killed while initdb ran: PG_VERSION is there by then, but tables and the rule of who may connect are not."""
+    server = Postgres(home=folder / "postgres", options=postgres.THROWAWAY)
+    server.prepare()
+    part = server.data.rename(server.data.with_name("data.part"))
+    shutil.rmtree(part / "base")
+    server.prepare()
+    assert not part.exists() and (server.data / "base").exists()
+    (server.data / "note").touch()
+    server.start()
+    assert server.is_answering() and (server.data / "note").exists()
+    server.stop()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root must give its binaries to another account")
 def test_binaries_in_a_private_folder_are_copied_to_where_the_server_account_can_read_them(
     folder: Path, monkeypatch: pytest.MonkeyPatch

@@ -21,6 +21,7 @@ from tests.servers import ROOT, port_free
 
 UP_S_MAX = 120.0
 BACK_S_MAX = 60.0
+RUN = [sys.executable, "-m", "config.runtime"]
 PROCESSES = {"postgres", "valkey", "gateway", "portal", "shipper", "worker", "beat", "upstream"}
 
 
@@ -45,13 +46,28 @@ class Up:
         self.said = folder / "said.txt"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def begin(self) -> None:
         with self.said.open("wb") as output:
-            argv = [sys.executable, "-m", "config.runtime"]
             self.process = subprocess.Popen(
-                argv, cwd=ROOT, env=self.environment, stdout=output, stderr=subprocess.STDOUT
+                RUN, cwd=ROOT, env=self.environment, stdout=output, stderr=subprocess.STDOUT
             )
+
+    def start(self) -> None:
+        self.begin()
         self.eventually(lambda: "Tollgate is running" in self.output(), UP_S_MAX)
+
+    def stop(self) -> None:
+        """Ctrl-C, an orderly end, and nothing left behind: no process, no socket, no note of what ran."""
+        assert self.process is not None
+        family = self.family()
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(60) == 0, self.output()
+        assert self.output().endswith("Stopped.\n") and "Traceback" not in self.output()
+        assert not [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+        sockets = [places.valkey_socket(places.valkey_home(self.var))]
+        sockets += places.postgres_socket_folder(places.postgres_home(self.var)).glob(".s.PGSQL*")
+        assert not [path for path in sockets if path.exists()]
+        assert not list((self.var / "run").glob("*.json")) and not (self.var / "running.json").exists()
 
     def output(self) -> str:
         return self.said.read_text()
@@ -72,9 +88,10 @@ class Up:
         assert self.process is not None
         return psutil.Process(self.process.pid).children(recursive=True)
 
-    def demo(self) -> dict[str, Any]:
+    def demo(self, **other: str) -> dict[str, Any]:
+        """What the command prints, with an environment that may differ from the one that runs."""
         argv = [sys.executable, "manage.py", "demo", "--json"]
-        done = subprocess.run(argv, cwd=ROOT, env=self.environment, capture_output=True, check=True)
+        done = subprocess.run(argv, cwd=ROOT, env={**self.environment, **other}, capture_output=True, check=True)
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
@@ -106,6 +123,31 @@ def up() -> Iterator[Up]:
 
 
 @pytest.mark.slow
+def test_ctrl_c_while_migrating_leaves_nothing_and_the_next_start_goes_on_and_a_second_one_is_refused(up: Up) -> None:
+    up.begin()
+    up.eventually(lambda: any("prepare" in process.cmdline() for process in up.family()), UP_S_MAX)
+    up.stop()
+    assert not (up.var / "demo.json").exists()
+
+    up.start()
+    second = subprocess.run(RUN, cwd=ROOT, env=up.environment, capture_output=True, text=True)
+    assert up.process is not None
+    assert second.returncode == 1 and "Traceback" not in second.stdout + second.stderr
+    assert (
+        f"Tollgate already runs here as process {up.process.pid}. Stop it first: kill {up.process.pid}" in second.stdout
+    )
+
+    elsewhere = {name: f"127.0.0.1:{port_free()}" for name in ("TOLLGATE_PORTAL_BIND", "TOLLGATE_GATEWAY_BIND")}
+    demo = up.demo(**elsewhere)
+    assert demo == up.demo() and up.call(demo) == 200
+    assert demo["gateway_url"] == f"http://{up.environment['TOLLGATE_GATEWAY_BIND']}"
+    up.stop()
+    assert (
+        up.demo(**elsewhere)["gateway_url"] == f"http://{elsewhere['TOLLGATE_GATEWAY_BIND']}"
+    )  # nothing runs any more
+
+
+@pytest.mark.slow
 def test_up_serves_the_curl_line_brings_back_the_dead_and_leaves_nothing(up: Up) -> None:
     up.start()
     demo = up.demo()
@@ -123,15 +165,7 @@ def test_up_serves_the_curl_line_brings_back_the_dead_and_leaves_nothing(up: Up)
     up.eventually(lambda: set(up.pids()) == PROCESSES and not set(up.pids().values()) & set(before.values()))
     up.eventually(lambda: up.call(demo) == 200)
 
-    assert up.process is not None
-    family = up.family()
-    up.process.send_signal(signal.SIGINT)
-    assert up.process.wait(60) == 0, up.output()
-    assert up.output().endswith("Stopped.\n")
-    assert not [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
-    sockets = [places.valkey_socket(places.valkey_home(up.var))]
-    sockets += places.postgres_socket_folder(places.postgres_home(up.var)).glob(".s.PGSQL*")
-    assert not [path for path in sockets if path.exists()]
+    up.stop()
 
 
 def test_a_taken_port_is_named_with_what_to_do(up: Up) -> None:
@@ -140,8 +174,7 @@ def test_a_taken_port_is_named_with_what_to_do(up: Up) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         up.environment["TOLLGATE_GATEWAY_BIND"] = f"127.0.0.1:{port}"
-        argv = [sys.executable, "-m", "config.runtime"]
-        done = subprocess.run(argv, cwd=ROOT, env=up.environment, capture_output=True, text=True)
+        done = subprocess.run(RUN, cwd=ROOT, env=up.environment, capture_output=True, text=True)
     assert done.returncode == 1
     assert f"127.0.0.1:{port} is taken" in done.stdout
     assert f"TOLLGATE_GATEWAY_BIND=127.0.0.1:{port + 1}" in done.stdout

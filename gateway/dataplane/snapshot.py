@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -26,14 +27,15 @@ STAGES_BUILT_IN = ("release", "pre", "test")
 MATCHES_CACHED_MAX = 8_192
 MATCH_CACHED_BYTES_MAX = 512
 """Most (stage, method, path) triples remembered before the memory is emptied, and the longest path among them."""
+ROUTES_PER_TURN = 50
+"""Routes that are compiled before calls get their turn again: some milliseconds' work."""
 
 
 class Route:
     """One operation of one deployed Api on one stage. Everything that steps can precompute hangs on it.
 
     ``id``s are UUID text with their 16 bytes beside them. ``auth`` is ``app`` or ``anonymous``; ``holds_form`` says that
-    a signed form body is read before the steps run. ``marks`` belongs to steps: each uses its own file name as key;
-    ``counts`` to metrics.
+    a signed form body is read before the steps run. ``counts`` belongs to metrics.
     ``guard`` is asked first when a call is not ordinary; ``steps`` are the compiled steps up to and with forward.
     """
 
@@ -50,7 +52,6 @@ class Route:
         "guard",
         "holds_form",
         "journal_prefix",
-        "marks",
         "method",
         "operation_id",
         "operation_id_bytes",
@@ -84,7 +85,6 @@ class Route:
         self.upstream: UpstreamDefinition = api.upstream
         self.journal_prefix = b""
         self.counts: dict[str, int] = {}
-        self.marks: dict[str, Any] = {}
         self.guard: Step = _unguarded
         self.steps: tuple[Step, ...] = ()
 
@@ -98,25 +98,35 @@ Match = tuple[Route, bytes]
 
 
 class Snapshot:
-    """All routes of one version. Immutable but for the bounded memory of matched paths."""
+    """All routes of one version. Immutable, once compiled, but for the bounded memory of matched paths."""
 
-    def __init__(self, *, version: int, checksum: str, routes: Sequence[Route]) -> None:
+    def __init__(self, *, version: int, checksum: str) -> None:
         self.version = version
         self.checksum = checksum
-        self.routes = tuple(routes)
+        self.routes: list[Route] = []
         self.conflicts: list[str] = []
         self.seen: dict[tuple[str, str, bytes], Match] = {}
         self._stages: dict[str, RouteTrie[Route]] = {name: RouteTrie() for name in STAGES_BUILT_IN}
-        for route in routes:
-            trie = self._stages.setdefault(route.stage.lower(), RouteTrie())
-            template = route.base_path.rstrip("/") + route.template
-            try:
-                added = trie.add(route.method, template, route)
-            except (TemplateInvalid, PathInvalid) as fault:
-                self.conflicts.append(f"{route.method} {template} on {route.stage}: {fault}")
-                continue
-            if not added:
-                self.conflicts.append(f"{route.method} {template} on {route.stage}: another Api serves it")
+
+    def add(self, route: Route) -> None:
+        """Serve one more route; one whose place is taken is named in ``conflicts`` instead."""
+        self.routes.append(route)
+        trie = self._stages.setdefault(route.stage.lower(), RouteTrie())
+        template = route.base_path.rstrip("/") + route.template
+        try:
+            added = trie.add(route.method, template, route)
+        except (TemplateInvalid, PathInvalid) as fault:
+            self.conflicts.append(f"{route.method} {template} on {route.stage}: {fault}")
+            return
+        if not added:
+            self.conflicts.append(f"{route.method} {template} on {route.stage}: another Api serves it")
+
+    def routes_of(self, item: object) -> list[Route]:
+        """The routes of the Api and stage that an item of the published form names; none when it names none."""
+        if not isinstance(item, dict):
+            return []
+        named = (item.get("api_id"), item.get("stage"))
+        return [route for route in self.routes if (route.api_id, route.stage) == named]
 
     def match(self, stage: str, method: str, path: bytes) -> Match:
         """Find the route of a raw path. Raises Rejection I400SG, I400PA, I404NF or I405UM."""
@@ -146,31 +156,47 @@ class Snapshot:
         raise Rejection("I404NF", f"with `{method} {path[:200].decode('latin-1')}`")
 
 
-def snapshot_compile(value: dict[str, Any], compile_steps: Callable[[Route], tuple[Step, ...]]) -> Snapshot:
-    """Compile the published form ``{"version", "checksum", "apis"}``. Raises ValueError, KeyError or TypeError when it is malformed.
+async def snapshot_compile(
+    value: dict[str, Any], compile_steps: Callable[[Route], tuple[Step, ...]], *, before: Snapshot
+) -> Snapshot:
+    """Compile the published form ``{"version", "checksum", "apis"}``, in turns: calls go on meanwhile.
 
-    An Api that cannot be served is left out and named in ``conflicts``: one provider's mistake is not everybody's.
+    An Api that cannot be compiled is named in ``conflicts``: one provider's mistake is not everybody's. The definition
+    that ``before`` has of it stays in force. Raises ValueError, KeyError or TypeError when the form itself is malformed.
     """
-    routes: list[Route] = []
-    faults: list[str] = []
+    snapshot = Snapshot(version=int(value["version"]), checksum=str(value["checksum"]))
+    compiled = 0
     for item in value["apis"]:
+        own = []
         try:
-            api = ApiDefinition.from_dict(item)
-            own = [Route(api, operation) for operation in api.operations]
-            for route in own:
+            for route in _routes(item):
                 route.steps = compile_steps(route)
-        except (ValueError, KeyError, TypeError) as fault:
-            faults.append(f"Api {item.get('api_name')!r} on {item.get('stage')}: {fault}")
-        else:
-            routes += own
-    snapshot = Snapshot(version=int(value["version"]), checksum=str(value["checksum"]), routes=routes)
-    snapshot.conflicts += faults
+                own.append(route)
+                compiled += 1
+                if compiled % ROUTES_PER_TURN == 0:
+                    await asyncio.sleep(0)
+        except Exception as fault:  # noqa: BLE001  # whatever is wrong with it, the others are served
+            own = before.routes_of(item)
+            state = "its definition before stays in force" if own else "it is not served"
+            snapshot.conflicts.append(f"Api {_name(item)}: {state}: {fault!r}")
+        for route in own:
+            snapshot.add(route)
     return snapshot
+
+
+def _routes(item: dict[str, Any]) -> Iterator[Route]:
+    api = ApiDefinition.from_dict(item)
+    for operation in api.operations:
+        yield Route(api, operation)
+
+
+def _name(item: object) -> str:
+    return f"{item.get('api_name')!r} on {item.get('stage')!r}" if isinstance(item, dict) else "without a name"
 
 
 def snapshot_empty() -> Snapshot:
     """The snapshot of a gateway that has never seen one: every call is answered I404NF."""
-    return Snapshot(version=0, checksum="", routes=())
+    return Snapshot(version=0, checksum="")
 
 
 def snapshot_checksum(apis: Sequence[dict[str, Any]]) -> str:

@@ -1,6 +1,6 @@
 """Where a worker's snapshot comes from: Valkey (pushed, and polled each second), or the last good one on disk.
 
-Compiling it is snapshot.py's.
+Compiling it is snapshot.py's. What takes long (reading the text, its checksum, the disk) is done in a thread.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gateway.dataplane.resp import StoreDown, StoreFault
-from gateway.dataplane.snapshot import Route, Snapshot, snapshot_checksum, snapshot_compile
+from gateway.dataplane.resp import StoreDown
+from gateway.dataplane.snapshot import Route, Snapshot, snapshot_checksum, snapshot_compile, snapshot_empty
 from gateway.dataplane.store import Store
 
 log = logging.getLogger("tollgate.gateway")
@@ -41,9 +41,14 @@ class SnapshotSource:
         self._install = install
         self._wanted = asyncio.Event()
         self._bad = ""
-        self.version = 0
+        self._current = snapshot_empty()
         self.faults = 0
         self._known = asyncio.Event()
+
+    @property
+    def version(self) -> int:
+        """The version in force; 0 before the first."""
+        return self._current.version
 
     @property
     def is_known(self) -> bool:
@@ -55,13 +60,13 @@ class SnapshotSource:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._known.wait(), FIRST_LOOK_S)
 
-    def load_from_disk(self) -> None:
+    async def load_from_disk(self) -> None:
         """Start with the last good snapshot, if there is one: a gateway starts while everything else is down."""
         try:
-            self._take(self._path.read_bytes())
+            await self._take(self._path.read_bytes())
         except FileNotFoundError:
             return
-        except (OSError, ValueError, KeyError, TypeError) as fault:
+        except Exception as fault:  # noqa: BLE001  # whatever is on disk, the gateway starts
             self.faults += 1
             log.warning("the snapshot on disk cannot be used: %s", fault)
 
@@ -82,35 +87,33 @@ class SnapshotSource:
                 await self.refresh()
             except StoreDown:
                 pass
-            except (StoreFault, ValueError, KeyError, TypeError) as fault:
+            except Exception as fault:  # noqa: BLE001  # whatever was published, the next look may find better
                 self.faults += 1
-                if str(fault) != self._bad:
-                    self._bad = str(fault)
-                    log.error("the published snapshot cannot be used, the one before it stays: %s", fault)
+                if repr(fault) != self._bad:
+                    self._bad = repr(fault)
+                    log.error("the published snapshot cannot be used, the one before it stays: %r", fault)
             try:
                 await asyncio.wait_for(self._wanted.wait(), POLL_S)
             except TimeoutError:
                 continue
 
     async def refresh(self) -> None:
-        """Load the published snapshot when its version is another than ours. Raises StoreDown, StoreFault, ValueError."""
+        """Load the published snapshot when its version is another than ours. Raises StoreDown, or what makes it unusable."""
         version = await self._store.call("GET", VERSION_KEY)
         if version is None or int(version) == self.version:
             self._known.set()
             return
         raw = await self._store.call("GET", SNAPSHOT_KEY)
         if raw is not None:
-            self._take(raw)
-            self._save(raw)
+            await self._take(raw)
+            await asyncio.to_thread(self._save, raw)
 
-    def _take(self, raw: bytes) -> None:
-        value = json.loads(raw)
-        if snapshot_checksum(value["apis"]) != value["checksum"]:
-            raise ValueError("the checksum does not match its content")
-        snapshot = snapshot_compile(value, self._compile_steps)
+    async def _take(self, raw: bytes) -> None:
+        value = await asyncio.to_thread(_read, raw)
+        snapshot = await snapshot_compile(value, self._compile_steps, before=self._current)
         for conflict in snapshot.conflicts:
-            log.warning("a route is not served: %s", conflict)
-        self.version = snapshot.version
+            log.warning("a route is not served as published: %s", conflict)
+        self._current = snapshot
         self._install(snapshot)
         self._known.set()
 
@@ -127,3 +130,11 @@ class SnapshotSource:
         except OSError as fault:
             self.faults += 1
             log.warning("the snapshot could not be kept on disk: %s", fault)
+
+
+def _read(raw: bytes) -> dict[str, Any]:
+    """The published form, if it is whole. Raises ValueError, KeyError or TypeError."""
+    value: dict[str, Any] = json.loads(raw)
+    if snapshot_checksum(value["apis"]) != value["checksum"]:
+        raise ValueError("the checksum does not match its content")
+    return value

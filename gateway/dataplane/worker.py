@@ -109,6 +109,7 @@ class Worker:
 
     def _install(self, snapshot: Snapshot) -> None:
         self.plane.snapshot = snapshot
+        self.plane.upstreams.retain({route.upstream for route in snapshot.routes})
 
     def connection_opened(self, connection: ClientAnswers) -> None:
         """A client connected. Above the limit it is closed again, before it said anything."""
@@ -126,7 +127,7 @@ class Worker:
             loop.add_signal_handler(name, self._stopping.set)
         plane = self.plane
         plane.journal.start()
-        self.source.load_from_disk()
+        await self.source.load_from_disk()
         plane.directory.watch(plane.subscriber)
         plane.subscriber.listen(INVALIDATE_CHANNEL, self.source.pushed)
         plane.subscriber.on_restored(self.source.wake)

@@ -1,0 +1,148 @@
+"""New snapshots: other calls go on while one is compiled, one bad Api costs nobody else anything, what is gone is let go."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from gateway.dataplane.settings import settings_read
+from gateway.dataplane.snapshot import (
+    ROUTES_PER_TURN,
+    Route,
+    Snapshot,
+    snapshot_checksum,
+    snapshot_compile,
+    snapshot_empty,
+)
+from gateway.dataplane.snapshot_source import SnapshotSource
+from gateway.dataplane.worker import Worker
+from marketplace.contracts.definition import ApiDefinition
+from tests import harness
+from tests.gateway.http.stand import METHODS, Stand, api, apis_of, request, standing, status_of
+
+SEEN_S_MAX = 10.0
+
+
+def document(apis: list[Any], *, version: int) -> dict[str, Any]:
+    """The published form of these definitions."""
+    values = json.loads(json.dumps([asdict(item) if isinstance(item, ApiDefinition) else item for item in apis]))
+    return {"version": version, "checksum": snapshot_checksum(values), "apis": values}
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    """A worker that is not running; its store is not there."""
+    folder = harness.folder_make()
+    made: list[Worker] = []
+
+    async def make() -> None:
+        made.append(Worker(settings_read({"TOLLGATE_VAR": str(folder), "VALKEY_URL": f"unix://{folder}/none"}), 0))
+
+    asyncio.run(make())
+    yield made[0]
+
+
+def load(worker: Worker, path: Path, apis: list[Any], *, version: int) -> SnapshotSource:
+    """Give the worker a snapshot by the disk."""
+    path.write_text(json.dumps(document(apis, version=version)))
+
+    async def run() -> SnapshotSource:
+        source = SnapshotSource(
+            worker.plane.store, path, compile_steps=worker.compile_steps, install=worker.source._install
+        )
+        await source.load_from_disk()
+        return source
+
+    return asyncio.run(run())
+
+
+def test_calls_get_their_turn_while_a_large_snapshot_is_compiled() -> None:
+    turn = 0
+    turns: list[int] = []
+
+    def compile_steps(route: Route) -> tuple[()]:
+        turns.append(turn)
+        return ()
+
+    async def run() -> Snapshot:
+        async def others() -> None:
+            nonlocal turn
+            while True:
+                turn += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(others())
+        try:
+            apis = [api(number, f"/a{number}", "http://127.0.0.1:9") for number in range(1, 60)]
+            return await snapshot_compile(document(apis, version=1), compile_steps, before=snapshot_empty())
+        finally:
+            task.cancel()
+
+    assert len(asyncio.run(run()).routes) == 59 * len(METHODS)
+    assert max(turns.count(one) for one in turns) <= ROUTES_PER_TURN
+
+
+def test_upstreams_that_no_route_names_any_more_are_let_go(worker: Worker, tmp_path: Path) -> None:
+    for version in range(1, 20):
+        again = api(1, "/shop", "https://alice.example", timeout_ms=1_000 + version)
+        load(worker, tmp_path / "snapshot.json", [again], version=version)
+        worker.plane.upstreams.sweep(time.monotonic())
+    assert len(worker.plane.upstreams.pools) == 1
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda api: api["operations"][0].update(method=None), lambda api: api.pop("upstream")]
+)
+def test_an_api_that_cannot_be_compiled_keeps_its_definition_before_and_costs_no_other(
+    spoil: Callable[[dict[str, Any]], object],
+) -> None:
+    async def run() -> Snapshot:
+        before = await snapshot_compile(
+            document([api(1, "/one", "http://a.example"), api(2, "/two", "http://b.example")], version=1),
+            lambda route: (),
+            before=snapshot_empty(),
+        )
+        value = document([api(1, "/uno", "http://a.example"), [], api(2, "/due", "http://b.example")], version=2)
+        spoil(value["apis"][0])
+        return await snapshot_compile(value, lambda route: (), before=before)
+
+    snapshot = asyncio.run(run())
+    assert snapshot.match("release", "GET", b"/one/x")[0].api_name == "one"
+    assert snapshot.match("release", "GET", b"/due/x")[0].api_name == "due"
+    assert ["before stays" in text for text in snapshot.conflicts] == [True, False]
+
+
+def test_snapshots_of_no_known_shape_do_not_keep_the_next_good_one_from_being_loaded() -> None:
+    with standing() as stand:
+        good = document(apis_of(stand.upstream), version=5)
+        for version, shape in enumerate(
+            ({"version": 2}, [], {**good, "apis": None}, {**good, "version": None}), start=2
+        ):
+            push(stand, json.dumps(shape), version=version)
+        renamed = [{**item, "base_path": "/renamed"} for item in good["apis"][:1]]
+        push(stand, json.dumps(document([*renamed, []], version=6)), version=6)
+        deadline = time.monotonic() + SEEN_S_MAX
+        while status_of(stand.send(request(b"GET /renamed/x"))) != 200:
+            assert time.monotonic() < deadline
+        while (
+            "tollgate_snapshot_faults_total 4" not in (text := stand.metrics()) or 'conflicts{worker="0"} 1' not in text
+        ):
+            assert time.monotonic() < deadline, text
+            time.sleep(0.05)
+
+
+def push(stand: Stand, text: str, *, version: int) -> None:
+    """Publish whatever ``text`` is, and wait until the gateway has looked at it."""
+    with redis.Redis(unix_socket_path=str(stand.valkey.socket)) as client:
+        client.set("tg:snapshot", text)
+        client.set("tg:snapshot:version", version)
+        client.publish("tg:invalidate", f"snapshot:{version}")
+    time.sleep(0.15)

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 from environs import Env, EnvValidationError, ValidationError, validate
 
 from config.embedded import places
+from gateway.dataplane.settings import WORKERS_MAX
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("demo", "production", "test")
 SECRET_KEY_CHARACTERS_MIN = 32
-WORKERS_MAX = 64
 EMAIL_SCHEMES = ("submission", "smtp", "file", "console", "memory", "dummy")
 
 
@@ -63,7 +63,7 @@ VARIABLES = (
     Variable("TOLLGATE_PORTAL_WORKERS", "processes of the portal", "2", "1"),
     Variable("TOLLGATE_NODE", "name of this machine in usage records", "node-1", "the host name"),
     Variable("TOLLGATE_GATEWAY_BIND", "address:port of the gateway", "127.0.0.1:8080", "127.0.0.1:8080"),
-    Variable("TOLLGATE_GATEWAY_WORKERS", "processes of the gateway, 1 to 64", "2", "2"),
+    Variable("TOLLGATE_GATEWAY_WORKERS", f"processes of the gateway, 1 to {WORKERS_MAX}", "2", "2"),
     Variable("TOLLGATE_GATEWAY_METRICS_BIND", "address:port of /metrics", "127.0.0.1:9100", "127.0.0.1:9100"),
     Variable("TOLLGATE_UPSTREAM_BIND", "address:port of the demo upstream", "127.0.0.1:9000", "127.0.0.1:9000"),
     Variable(

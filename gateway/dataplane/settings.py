@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WORKERS_MAX = 256
+"""Most processes of one door on one machine. `config.env` takes the number from here."""
 
 
 class SettingsInvalid(ValueError):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from config import env
+from gateway.dataplane.settings import WORKERS_MAX, SettingsInvalid, settings_read
 from tests.servers import ROOT
 
 GOOD = {
@@ -53,6 +54,7 @@ def test_production_without_anything_names_every_missing_variable(clean: pytest.
         ("TOLLGATE_GATEWAY_BIND", "127.0.0.1:99999"),
         ("TOLLGATE_GATEWAY_WORKERS", "0"),
         ("TOLLGATE_GATEWAY_WORKERS", "many"),
+        ("TOLLGATE_GATEWAY_WORKERS", str(WORKERS_MAX + 1)),
         ("TOLLGATE_SEAL_S", "soon"),
         ("TOLLGATE_PROXY_COUNT", "-1"),
         ("TOLLGATE_LOG_LEVEL", "LOUD"),
@@ -64,6 +66,14 @@ def test_a_bad_value_is_named_with_an_example(clean: pytest.MonkeyPatch, name: s
         clean.setenv(good, text)
     with pytest.raises(env.EnvironmentFault, match=f"{name}: .*Example: {name}="):
         env.settings_read()
+
+
+def test_portal_and_data_plane_take_the_same_numbers_of_workers(clean: pytest.MonkeyPatch) -> None:
+    for name, value in {**GOOD, "TOLLGATE_GATEWAY_WORKERS": str(WORKERS_MAX)}.items():
+        clean.setenv(name, value)
+    assert env.settings_read().gateway_workers == settings_read(os.environ).workers == WORKERS_MAX
+    with pytest.raises(SettingsInvalid, match=f"TOLLGATE_GATEWAY_WORKERS.*1 to {WORKERS_MAX}"):
+        settings_read({"TOLLGATE_GATEWAY_WORKERS": str(WORKERS_MAX + 1)})
 
 
 def test_good_values_are_read(clean: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from marketplace.views.doors import member_page
 
 
 @require_safe
-@member_page("provider", "billing.manage")
+@member_page("provider", "invoice.view")
 def earnings(request: HttpRequest) -> HttpResponse:
     """One month: sums, then Api by invoice; below, all statements."""
     provider = request.organization
@@ -47,7 +47,7 @@ def earnings(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@member_page("provider", "billing.manage")
+@member_page("provider", "invoice.view")
 def statement_detail(request: HttpRequest, statement_id: str) -> HttpResponse:
     """One statement with its lines."""
     statement = _find(request, statement_id)
@@ -64,7 +64,7 @@ def statement_detail(request: HttpRequest, statement_id: str) -> HttpResponse:
 
 
 @require_safe
-@member_page("provider", "billing.manage")
+@member_page("provider", "invoice.view")
 def statement_pdf(request: HttpRequest, statement_id: str) -> HttpResponse:
     """The frozen document; a draft is printed as it is now."""
     return statement_answer(_find(request, statement_id))

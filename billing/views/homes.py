@@ -22,9 +22,9 @@ def consumer_context(page: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def provider_context(page: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Earned this month by currency, for those who may settle."""
+    """Earned this month by currency, for those who may see what is owed."""
     request = page["request"]
-    if not role_permits(request.membership.role, "billing.manage"):
+    if not role_permits(request.membership.role, "invoice.view"):
         return None
     provider = request.organization
     period = month_period(timezone.localdate(), provider.time_zone)

@@ -18,7 +18,7 @@ from marketplace.views.doors import member_page
 
 
 @require_safe
-@member_page("consumer", "billing.manage")
+@member_page("consumer", "invoice.view")
 def invoices(request: HttpRequest) -> HttpResponse:
     """Issued and void ones, the newest first; before the first, when it comes and about how much."""
     organization, now = request.organization, timezone.now()
@@ -35,7 +35,7 @@ def invoices(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@member_page("consumer", "billing.manage")
+@member_page("consumer", "invoice.view")
 def invoice_detail(request: HttpRequest, invoice_id: str) -> HttpResponse:
     """One invoice: parties, lines in words, payments, what happened to it."""
     invoice = _find(request, invoice_id)
@@ -51,7 +51,7 @@ def invoice_detail(request: HttpRequest, invoice_id: str) -> HttpResponse:
 
 
 @require_safe
-@member_page("consumer", "billing.manage")
+@member_page("consumer", "invoice.view")
 def invoice_line(request: HttpRequest, invoice_id: str, line_id: str) -> HttpResponse:
     """What a line counts, hour by hour."""
     invoice = _find(request, invoice_id)
@@ -61,7 +61,7 @@ def invoice_line(request: HttpRequest, invoice_id: str, line_id: str) -> HttpRes
 
 
 @require_safe
-@member_page("consumer", "billing.manage")
+@member_page("consumer", "invoice.view")
 def invoice_hour(request: HttpRequest, invoice_id: str, line_id: str, hour: str) -> HttpResponse:
     """The calls that a line counts in one hour."""
     invoice = _find(request, invoice_id)
@@ -73,7 +73,7 @@ def invoice_hour(request: HttpRequest, invoice_id: str, line_id: str, hour: str)
 
 
 @require_safe
-@member_page("consumer", "billing.manage")
+@member_page("consumer", "invoice.view")
 def invoice_pdf(request: HttpRequest, invoice_id: str) -> HttpResponse:
     """The document as it was sent."""
     return trail.pdf_page(_find(request, invoice_id))

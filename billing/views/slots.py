@@ -8,12 +8,6 @@ from billing.views import homes, listing, plans, subscribers
 from marketplace.views.navigation import NavItem, navigation_register
 from marketplace.views.slots import slot_register
 
-BILLS = ("owner", "finance", "developer")
-"""Roles that see subscriptions."""
-
-PURSE = ("owner", "finance")
-"""Roles that see invoices and earnings: those who may bind and settle."""
-
 _bill = partial(NavItem, area="consumer", group=_("Billing"))
 _finance = partial(NavItem, area="finance")
 _book = partial(NavItem, area="finance", group=_("Books"))
@@ -25,7 +19,7 @@ NAVIGATION = (
         icon="layout-grid",
         order=40,
         match=("billing:subscription_",),
-        roles=BILLS,
+        action="billing.view",
     ),
     _bill(
         label=_("Invoices"),
@@ -33,7 +27,7 @@ NAVIGATION = (
         icon="receipt",
         order=45,
         match=("billing:invoice_",),
-        roles=PURSE,
+        action="invoice.view",
     ),
     NavItem(
         area="provider",
@@ -42,7 +36,7 @@ NAVIGATION = (
         icon="wallet",
         order=40,
         match=("billing:statement_",),
-        roles=PURSE,
+        action="invoice.view",
     ),
     _finance(label=_("Home"), url_name="billing:finance_home", icon="house", order=10),
     _finance(label=_("Review queue"), url_name="billing:finance_queue", icon="eye", order=20),

@@ -12,6 +12,8 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from marketplace.core.permissions import Action, role_permits
+
 Area = Literal["consumer", "provider", "finance", "operator", "account"]
 AREAS: dict[Area, str | Promise] = {
     "consumer": _("Consumer"),
@@ -26,7 +28,7 @@ ORGANIZATION_AREAS = ("consumer", "provider")
 
 @dataclass(frozen=True, slots=True)
 class NavItem:
-    """One link. ``match``: first parts of url names that also count as this page; ``roles``: who sees it (empty: all)."""
+    """One link. ``match``: first parts of url names that also count as this page; ``action``: what its page asks for (None: all see it)."""
 
     area: Area
     label: str | Promise
@@ -35,7 +37,7 @@ class NavItem:
     order: int = 100
     group: str | Promise = ""
     match: tuple[str, ...] = ()
-    roles: tuple[str, ...] = ()
+    action: Action | None = None
 
 
 @dataclass(slots=True)
@@ -74,7 +76,7 @@ def links_make(request: HttpRequest, *, area: str, slug: str, role: str) -> list
     name = request.resolver_match.view_name if request.resolver_match else ""
     groups: dict[str | Promise, list[Link]] = {}
     for item in area_items(area):
-        if item.roles and role not in item.roles:
+        if item.action is not None and not role_permits(role, item.action):
             continue
         is_current = name == item.url_name or any(name.startswith(head) for head in item.match)
         link = Link(item.label, _url(item, slug), item.icon, is_current)

@@ -1,4 +1,4 @@
-"""The master of the data plane: starts N workers, restarts those that die, stops them on SIGTERM, and answers for them.
+"""The master of the data plane: starts N workers, restarts those that die or hang, stops them on SIGTERM, and answers for them.
 
 ``python -m gateway.dataplane``. On the metrics bind: ``/metrics`` (Prometheus), ``/livez``, ``/readyz``. Calls are worker.py's.
 """
@@ -14,7 +14,8 @@ import time
 from asyncio.subprocess import Process
 from pathlib import Path
 
-from gateway.dataplane import exposition
+from gateway.dataplane import exposition, pulse
+from gateway.dataplane.pulse import Pulse
 from gateway.dataplane.settings import REPOSITORY, Settings, SettingsInvalid, settings_read
 
 log = logging.getLogger("tollgate.gateway")
@@ -36,6 +37,7 @@ class Master:
         self.reports = settings.var_dir / "gateway" / "workers"
         self.totals = exposition.Totals()
         self.workers: dict[int, Process] = {}
+        self.pulses: dict[int, Pulse] = {}
         self.restarts = 0
         self._stopping = asyncio.Event()
 
@@ -49,15 +51,18 @@ class Master:
             stale.unlink()
         server = await asyncio.start_server(self._answer, self.settings.metrics_host, self.settings.metrics_port)
         keepers = [loop.create_task(self._keep(index)) for index in range(self.settings.workers)]
+        watch = loop.create_task(self._watch())
         await self._stopping.wait()
+        watch.cancel()
         for process in self.workers.values():
             if process.returncode is None:
                 process.terminate()
         _, late = await asyncio.wait(keepers, timeout=self.settings.drain_s + STOP_GRACE_S)
         for index in range(self.settings.workers if late else 0):
-            if self.workers[index].returncode is None:
+            late_one = self.workers.get(index)
+            if late_one is not None and late_one.returncode is None:
                 log.error("worker %d did not end in time and is killed", index)
-                self.workers[index].kill()
+                late_one.kill()
         server.close()
 
     async def _keep(self, index: int) -> None:
@@ -65,23 +70,50 @@ class Master:
         pause_s = RESTART_S_MIN
         while not self._stopping.is_set():
             started = time.monotonic()
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "gateway.dataplane.worker", str(index), cwd=REPOSITORY
-            )
-            self.workers[index] = process
-            if self._stopping.is_set():
-                process.terminate()
-            status = await process.wait()
-            self._retire(index)
-            if self._stopping.is_set():
-                return
-            self.restarts += 1
-            log.error("worker %d ended with %s and is started again", index, status)
+            try:
+                status = await self._life(index)
+            except OSError as fault:  # no memory, no process to be had: later there may be
+                log.error("worker %d cannot be started: %s", index, fault)
+            else:
+                self._retire(index)
+                if self._stopping.is_set():
+                    return
+                self.restarts += 1
+                log.error("worker %d ended with %s and is started again", index, status)
             pause_s = min(pause_s * 2, RESTART_S_MAX) if time.monotonic() - started < YOUNG_S else RESTART_S_MIN
             try:
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
             except TimeoutError:
                 continue
+
+    async def _life(self, index: int) -> int:
+        """One worker from its start to its end; returns its exit status. Raises OSError when it cannot be started."""
+        heart = Pulse()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "gateway.dataplane.worker", str(index), str(heart.told)),
+                cwd=REPOSITORY,
+                pass_fds=(heart.told,),
+            )
+            self.workers[index] = process
+            self.pulses[index] = heart
+            if self._stopping.is_set():
+                process.terminate()
+            return await process.wait()
+        finally:
+            self.pulses.pop(index, None)
+            heart.close()
+
+    async def _watch(self) -> None:
+        """Kill a worker whose event loop stands still: its calls hang, and the kernel goes on giving it connections."""
+        while True:
+            await asyncio.sleep(pulse.LOOK_S)
+            for index, heart in self.pulses.items():
+                heart.look()
+                process = self.workers[index]
+                if heart.is_dead and process.returncode is None:
+                    log.error("worker %d has said nothing for %d s and is killed", index, heart.silent_looks)
+                    process.kill()
 
     def _report_path(self, index: int) -> Path:
         return self.reports / f"{index}.json"
@@ -96,6 +128,10 @@ class Master:
     def _live_reports(self) -> list[exposition.Report]:
         reports = [exposition.report_read(self._report_path(index)) for index in self.workers]
         return [report for report in reports if report is not None]
+
+    def _is_heard(self, index: int) -> bool:
+        heart = self.pulses.get(index)
+        return heart is not None and not heart.is_silent
 
     # -- the metrics bind -------------------------------------------------------------------------------------------
 
@@ -118,7 +154,7 @@ class Master:
         if path == "/livez":
             return "200 OK", b"ok\n"
         reports = self._live_reports()
-        ready = sum(report["ready"] for report in reports)
+        ready = sum(report["ready"] and self._is_heard(report["index"]) for report in reports)
         if path == "/readyz":
             if ready == self.settings.workers and not self._stopping.is_set():
                 return "200 OK", b"ok\n"

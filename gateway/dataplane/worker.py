@@ -1,6 +1,6 @@
 """One worker process: builds the Plane, accepts connections, sweeps deadlines, drains on SIGTERM.
 
-``python -m gateway.dataplane.worker <index>``; the master (``__main__.py``) starts and restarts it.
+``python -m gateway.dataplane.worker <index> [pulse]``; the master (``__main__.py``) starts and restarts it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from gateway.core.http_head import RequestParser
 from gateway.core.http_response_head import ResponseParser
 from gateway.dataplane import listener
 from gateway.dataplane.auth_watch import watch_of
+from gateway.dataplane.background import Background
 from gateway.dataplane.client_answers import BUSY, HOLDING, IDLE, ClientAnswers
 from gateway.dataplane.directory import INVALIDATE_CHANNEL, Directory
 from gateway.dataplane.http1 import ClientConnection
@@ -30,6 +31,7 @@ from gateway.dataplane.leases import Leases
 from gateway.dataplane.metrics import Metrics
 from gateway.dataplane.pipeline import Step
 from gateway.dataplane.plane import Plane
+from gateway.dataplane.pulse import tell
 from gateway.dataplane.request_ids import RequestIds
 from gateway.dataplane.settings import Settings, settings_read
 from gateway.dataplane.snapshot import Route, Snapshot, snapshot_empty
@@ -56,9 +58,12 @@ _PR_SET_PDEATHSIG = 1
 class Worker:
     """The parts of one worker and its connections."""
 
-    def __init__(self, settings: Settings, index: int) -> None:
+    def __init__(self, settings: Settings, index: int, *, pulse: int | None = None) -> None:
+        """``pulse``: the file descriptor by which the master is told that this worker lives (pulse.py)."""
         self.settings = settings
         self.index = index
+        self.has_failed = False
+        self._pulse = pulse
         self.public_url = settings.public_url
         self.boot = uuid4()
         self.ids = RequestIds()
@@ -71,7 +76,8 @@ class Worker:
         self.source = SnapshotSource(
             self.plane.store, settings.snapshot_path, compile_steps=self.compile_steps, install=self._install
         )
-        self._tasks: list[asyncio.Task[None]] = []
+        self._background = Background(self._task_died)
+        self._clients_at = 0.0
         self._stopping = asyncio.Event()
 
     def _plane(self, settings: Settings) -> Plane:
@@ -134,14 +140,16 @@ class Worker:
         await plane.store.start()
         await plane.leases.start(plane.subscriber)
         await plane.subscriber.start()
-        works = (self.source.follow(), self._sweep(), self._report(), plane.used.follow())
-        self._tasks = [loop.create_task(work) for work in works]
+        self._background.start(self.source.follow())
+        self._background.start(plane.used.follow())
+        self._background.every(UPSTREAM_SWEEP_S, self._sweep)
+        self._background.every(METRICS_S, self._report)
         await self.source.first_look()
         sock = listener.listen(self.settings.bind_host, self.settings.bind_port)
         server = await loop.create_server(lambda: ClientConnection(self), sock=sock, backlog=listener.BACKLOG)
         gc.collect()
         gc.freeze()
-        self._flush_metrics(is_ready=True)
+        self._report()
         await self._stopping.wait()
         await self._drain(server, sock)
 
@@ -164,8 +172,7 @@ class Worker:
             connection.transport.abort()
         await asyncio.sleep(0)
         plane.upstreams.close()
-        for task in self._tasks:
-            task.cancel()
+        self._background.cancel()
         plane.journal.close()
         await plane.leases.close()
         await plane.used.flush()
@@ -174,22 +181,23 @@ class Worker:
         await plane.store.close()
         self._flush_metrics(is_ready=False)
 
-    async def _sweep(self) -> None:
-        """End what took too long. Deadlines are looked at on a beat, so that a call needs no timer of its own."""
-        clients_at = 0.0
-        while True:
-            await asyncio.sleep(UPSTREAM_SWEEP_S)
-            now = monotonic()
-            self.plane.upstreams.sweep(now)
-            if now >= clients_at:
-                clients_at = now + CLIENT_SWEEP_S
-                for connection in [held for held in self.connections if held.deadline < now]:
-                    connection.expire()
+    def _task_died(self) -> None:
+        """A background task ended by itself: drain, and have the master start the worker again."""
+        self.has_failed = True
+        self._stopping.set()
 
-    async def _report(self) -> None:
-        while True:
-            await asyncio.sleep(METRICS_S)
-            self._flush_metrics(is_ready=True)
+    def _sweep(self) -> None:
+        """End what took too long. Deadlines are looked at on a beat, so that a call needs no timer of its own."""
+        now = monotonic()
+        self._background.guard(lambda: self.plane.upstreams.sweep(now))
+        if now >= self._clients_at:
+            self._clients_at = now + CLIENT_SWEEP_S
+            for connection in [held for held in self.connections if held.deadline < now]:
+                self._background.guard(connection.expire)
+
+    def _report(self) -> None:
+        tell(self._pulse)
+        self._flush_metrics(is_ready=True)
 
     def _flush_metrics(self, *, is_ready: bool) -> None:
         plane = self.plane
@@ -202,6 +210,7 @@ class Worker:
                 "snapshot_version": plane.snapshot.version,
                 "snapshot_faults": self.source.faults,
                 "snapshot_conflicts": len(plane.snapshot.conflicts),
+                "background_faults": self._background.faults,
                 "in_flight": sum(held.state in (BUSY, HOLDING) for held in self.connections),
                 "open_connections": len(self.connections),
                 "upstreams": {
@@ -228,19 +237,21 @@ class Worker:
         )
 
 
-def main(index: int) -> None:
-    """Run a worker until it is told to stop."""
+def main(index: int, pulse: int | None = None) -> int:
+    """Run a worker until it is told to stop. Returns the exit status; 1 when it could not go on."""
     # A master that was killed cannot stop its workers: the kernel does it.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     logging.basicConfig(level=logging.INFO, format=f"gateway[{index}:{os.getpid()}] %(levelname)s %(message)s")
     gc.set_threshold(*GC_THRESHOLDS)
     settings = settings_read(os.environ)
 
-    async def serve() -> None:
-        await Worker(settings, index).run()
+    async def serve() -> int:
+        worker = Worker(settings, index, pulse=pulse)
+        await worker.run()
+        return int(worker.has_failed)
 
-    uvloop.run(serve())
+    return uvloop.run(serve())
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    sys.exit(main(*map(int, sys.argv[1:])))

@@ -32,7 +32,8 @@ class Call:
     By upstream.py: ``waiting_since`` (time.monotonic(), when it began to wait for a connection).
     By forward: ``exchange``, ``upstream_head``, ``tries``, ``upstream_started``, ``upstream_ended`` (time.monotonic(); 0.0
     if never), ``status`` (answered status).
-    By respond: ``outcome`` (empty until the answer is decided), ``request_bytes``, ``response_bytes``, ``units``.
+    By respond: ``outcome`` (empty until the answer is decided), ``request_bytes``, ``response_bytes``. By leases: ``units``,
+    ``is_settled`` (what it took is spent or given back).
     """
 
     __slots__ = (
@@ -45,6 +46,7 @@ class Call:
         "exchange",
         "forward_path",
         "grant",
+        "is_settled",
         "method",
         "outcome",
         "path",
@@ -97,6 +99,7 @@ class Call:
     request_bytes: int
     response_bytes: int
     units: int
+    is_settled: bool
     response_headers: bytes
 
     def header(self, name: bytes) -> bytes | None:

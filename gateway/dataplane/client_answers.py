@@ -130,15 +130,16 @@ class ClientAnswers(asyncio.Protocol, ABC):
             self.task.cancel()
         if call is None:
             return
-        self.call = None
         exchange = call.exchange
         if exchange is not None and exchange.call is call:
             exchange.drop()
-        if not call.outcome:
-            if self.streaming:
-                self.worker.respond.cut(call, by_client=True)
-            else:
-                self.worker.respond.abandon(call)
+        if call.outcome:
+            return  # its event is about to be written: until then ``unrecorded`` must know whose it is
+        self.call = None
+        if self.streaming:
+            self.worker.respond.cut(call, by_client=True)
+        else:
+            self.worker.respond.abandon(call)
 
     def pause_writing(self) -> None:
         """The client reads slowly: let its upstream wait."""
@@ -184,6 +185,7 @@ class ClientAnswers(asyncio.Protocol, ABC):
     def answer(self, payload: bytes) -> None:
         """Write the (last part of the) answer and turn to the next request. Called when its event is in the journal."""
         if self.state == CLOSED:
+            self.call = None
             return
         self.write(payload)
         self.call = None
@@ -213,16 +215,26 @@ class ClientAnswers(asyncio.Protocol, ABC):
 
     def unrecorded(self) -> None:
         """The journal did not take the call's event, so its answer must not go out: say so, and end the connection."""
-        call = self.call
-        if call is None or self.state == CLOSED:
-            return
+        if self.call is not None:
+            self._refuse_unrecorded(self.call)
+
+    def unopened(self, call: Call) -> None:
+        """The journal did not take the beginning of a streamed answer, of which nothing is out: give its upstream up, and say so."""
+        exchange = call.exchange
+        if exchange is not None and exchange.call is call:
+            exchange.drop()
+        self.streaming = self.opening = self.chunks = False
+        self.pending = []
+        self._refuse_unrecorded(call)
+
+    def _refuse_unrecorded(self, call: Call) -> None:
         self.worker.plane.leases.unsettle(call)
-        self.worker.metrics.rejected(call, "X503BZ")
-        self.call = None
-        if self.streaming:
-            self.transport.abort()
-            return
         rejection = Rejection("X503BZ", "the call could not be recorded", headers=(("Retry-After", "1"),))
+        call.status, call.outcome = rejection.status, f"rejected:{rejection.code}"
+        self.worker.metrics.rejected(call, rejection.code)
+        self.call = None
+        if self.state == CLOSED:
+            return
         call.response_headers = b""
         self.write(refusal(call, rejection, ending=ENDING_LAST, public_url=self.worker.public_url))
         self.linger()

@@ -183,6 +183,7 @@ class ClientConnection(ClientBodies):
         call.outcome = ""
         call.response_bytes = 0
         call.units = 0
+        call.is_settled = False
         call.response_headers = b""
 
     def _malformed(self, rejection: Rejection) -> None:

@@ -4,7 +4,8 @@
 open segment, and only then the answers go out. What is in the page cache survives the death of the process; ``fsync`` adds
 fdatasync per group for those who fear the death of the machine. When the disk refuses, no answer goes out (fail closed).
 
-The byte form is marketplace.contracts.segment; sealed segments are read by shipper.py, those of a dead worker by recovery.py.
+The byte form is marketplace.contracts.segment, a call's record journal_records.py; sealed segments are read by shipper.py, those
+of a dead worker by recovery.py.
 A worker holds a lock on its folder ``<journal dir>/<boot hex>`` for as long as it lives.
 """
 
@@ -15,17 +16,17 @@ import fcntl
 import hashlib
 import logging
 import os
-import struct
 import time
-import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from gateway.dataplane.usage import outcome_of, units_of
+from gateway.dataplane.journal_records import opened_encode, record_encode
+from gateway.dataplane.usage import outcome_of
 from marketplace.contracts import segment
-from marketplace.contracts.segment import CLOSED, EVENT, FRAME, NO_DIGEST, OPENED, RECORD, SegmentHeader, SegmentSeal
+from marketplace.contracts.segment import CLOSED, NO_DIGEST, SegmentHeader, SegmentSeal
 
 if TYPE_CHECKING:
     from gateway.dataplane.call import Call
@@ -42,100 +43,10 @@ OPEN_SUFFIX, SEALED_SUFFIX = ".open", ".sealed"
 Write = Callable[[bytes], object]
 Fail = Callable[[], object]
 
-_FRAME_PACK, _RECORD_PACK, _RECORD_SIZE = FRAME.pack, RECORD.pack, RECORD.size
-_RECORD_HEAD = _RECORD_SIZE.to_bytes(2, "big")
-_CHECKSUM_PACK = struct.Struct(">I").pack
-_OUTCOMES: dict[str, bytes] = {}
-_NO_CALLER = segment.caller_pack(None, None)
-_NO_TARGET = segment.target_pack(None, None, "")
-OUTCOMES_CACHED_MAX = 256
-
 
 def segment_path(folder: Path, sequence: int, suffix: str) -> Path:
     """Where the segment of this number lies in a worker's folder; names sort as numbers do."""
     return folder / f"{sequence:012d}{suffix}"
-
-
-def encode_event(call: Call) -> bytes:
-    """Return the record of a finished call. Its outcome is known and its leases are settled by now.
-
-    The ordinary call, of a known grant on a known route, is packed right here: this runs once a call.
-    """
-    grant, route, outcome = call.grant, call.route, _OUTCOMES.get(call.outcome)
-    if grant is None or route is None or outcome is None or not route.journal_prefix:
-        return _encode(EVENT, call, call.outcome, call.response_bytes, 1)
-    window_code = window_start = 0
-    if call.taken:
-        last = call.taken[-1]
-        window_code, window_start = last.window_code, last.window_start
-    payload = _RECORD_PACK(
-        EVENT,
-        call.request_id,
-        int(time.time() * 1e6),
-        grant.journal_prefix,
-        route.journal_prefix,
-        outcome,
-        call.status,
-        call.request_bytes,
-        call.response_bytes,
-        int((time.monotonic() - call.started) * 1e6),
-        int((call.upstream_ended - call.upstream_started) * 1e6) if call.upstream_ended else 0,
-        call.units,
-        1,
-        window_code,
-        window_start,
-    )
-    return _RECORD_HEAD + _CHECKSUM_PACK(zlib.crc32(payload)) + payload
-
-
-def _encode_opened(call: Call) -> bytes:
-    """The record of an answer that streams: what it is so far, so that it counts as that if its end is never recorded."""
-    return _encode(OPENED, call, outcome_of(call.status), call.client.sent, 0)
-
-
-def _encode(kind: int, call: Call, outcome_name: str, response_bytes: int, complete: int) -> bytes:
-    route, grant, taken = call.route, call.grant, call.taken
-    holder = grant if grant is not None else call.entry
-    caller = holder.journal_prefix if holder is not None else _NO_CALLER
-    target = _NO_TARGET if route is None else (route.journal_prefix or _route_prefix(route))
-    outcome = _OUTCOMES.get(outcome_name) or _outcome(outcome_name)
-    units = units_of(outcome_name, taken)
-    window_code = window_start = 0
-    if taken:
-        window_code, window_start = taken[-1].window_code, taken[-1].window_start
-    upstream_s = call.upstream_ended - call.upstream_started
-    latency_s = time.monotonic() - call.started
-    payload = _RECORD_PACK(
-        kind,
-        call.request_id,
-        int(time.time() * 1e6),
-        caller,
-        target,
-        outcome,
-        call.status,
-        call.request_bytes,
-        response_bytes,
-        int(latency_s * 1e6) if latency_s > 0 else 0,
-        int(upstream_s * 1e6) if upstream_s > 0 else 0,
-        units,
-        complete,
-        window_code,
-        window_start,
-    )
-    return _FRAME_PACK(_RECORD_SIZE, zlib.crc32(payload)) + payload
-
-
-def _route_prefix(route: Any) -> bytes:
-    prefix = segment.target_pack(route.api_id_bytes, route.operation_id_bytes, route.stage)
-    route.journal_prefix = prefix
-    return prefix
-
-
-def _outcome(outcome: str) -> bytes:
-    packed = segment.outcome_pack(outcome)
-    if len(_OUTCOMES) < OUTCOMES_CACHED_MAX:
-        _OUTCOMES[outcome] = packed
-    return packed
 
 
 class Journal:
@@ -165,6 +76,8 @@ class Journal:
         self._is_torn = False
         self._streams: dict[bytes, tuple[Call, int]] = {}
         self._owed: list[bytes] = []
+        self._unopened: set[bytes] = set()
+        self._unrenamed: list[int] = []
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -190,17 +103,24 @@ class Journal:
         self._streams[call.request_id] = (call, call.client.sent)
 
         def refused() -> None:
-            self._streams.pop(call.request_id, None)
+            if self._streams.pop(call.request_id, None) is None:
+                self._unopened.add(call.request_id)  # its end is in this very group: nobody read a byte of it
             fail()
 
-        self.commit(_encode_opened(call), write, payload, refused)
+        self.commit(opened_encode(call), write, payload, refused)
 
     def closed(self, call: Call, write: Write, payload: bytes, fail: Fail) -> None:
-        """Record the end of a streamed answer; its last bytes go out after that."""
+        """Record the end of a streamed answer; its last bytes go out after that.
+
+        When the disk refuses, ``fail()`` ends the answer without them; the record is kept and written later, and its units stay charged.
+        """
         self._streams.pop(call.request_id, None)
-        record = _encode(CLOSED, call, call.outcome, call.response_bytes, 1)
+        record = record_encode(CLOSED, call, call.outcome, call.response_bytes, 1)
 
         def refused() -> None:
+            if call.request_id in self._unopened:
+                self._unopened.discard(call.request_id)
+                return
             if len(self._owed) < OWED_MAX:  # its first bytes were read: it must count as soon as the disk takes it
                 self._owed.append(record)
             fail()
@@ -218,13 +138,8 @@ class Journal:
             self._append(b"".join(owed + group), len(owed) + len(group))
         except OSError:
             self._owed = owed + self._owed
-            self.failures += len(group)
-            self.is_failing = True
-            for _, _, fail in answers:
-                if fail is not None:
-                    fail()
+            self._group_refused([fail for _, _, fail in answers if fail is not None], events=len(group))
             return
-        self.is_failing = False
         self.events += len(group)
         self._events_written += len(group)
         for write, payload, _ in answers:
@@ -234,6 +149,15 @@ class Journal:
                 log.exception("an answer could not be written")
         if self._size >= SEGMENT_BYTES_MAX:
             self.seal()
+
+    def _group_refused(self, fails: list[Fail], *, events: int) -> None:
+        self.failures += events
+        self.is_failing = True
+        for fail in fails:
+            try:
+                fail()
+            except Exception:  # one connection's trouble is not that of the others
+                log.exception("a call that could not be recorded could not be refused")
 
     def _append(self, content: bytes, records: int) -> None:
         """Write all of ``content`` to the open segment, or none of it. Raises OSError."""
@@ -251,6 +175,7 @@ class Journal:
             self._is_torn = True
             self._cut_back(fd)
             raise
+        self.is_failing = False
         self._hash.update(content)
         self._size += len(content)
         self._records_written += records
@@ -270,7 +195,7 @@ class Journal:
     def _segment_create(self, sequence: int, previous: bytes) -> tuple[int, bytes]:
         path = segment_path(self.folder, sequence, OPEN_SUFFIX)
         head = segment.header_encode(SegmentHeader(self._node, self.boot, sequence, int(time.time() * 1e6), previous))
-        head += b"".join(_encode_opened(call) for call, _ in self._streams.values())
+        head += b"".join(opened_encode(call) for call, _ in self._streams.values())
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o640)
         try:
             _write_all(fd, head)
@@ -286,19 +211,22 @@ class Journal:
         self._size = len(head)
         self._records_written = len(self._streams)
         self._events_written = 0
-        if self._timer is None and self._loop is not None:
-            self._timer = self._loop.call_later(self._seal_s, self._tick)
+        self._timer_set()
 
     def _tick(self) -> None:
         """Seal what holds events; otherwise note how far the streaming answers are. An idle worker has no timer and no file."""
         self._timer = None
-        if self._fd is None:
-            return
-        if self._events_written or self._size >= SEGMENT_BYTES_MAX:
-            self.seal()
-        elif self._streams:
-            self._progress()
-        if self._fd is not None and self._timer is None and self._loop is not None:
+        self._rename_sealed()
+        if self._fd is not None:
+            if self._events_written or self._owed or self._size >= SEGMENT_BYTES_MAX:
+                self.seal()
+            elif self._streams:
+                self._progress()
+        if self._fd is not None or self._unrenamed:
+            self._timer_set()
+
+    def _timer_set(self) -> None:
+        if self._timer is None and self._loop is not None:
             self._timer = self._loop.call_later(self._seal_s, self._tick)
 
     def _progress(self) -> None:
@@ -307,7 +235,7 @@ class Journal:
             self._streams[call.request_id] = (call, call.client.sent)
         if moved:
             try:
-                self._append(b"".join(_encode_opened(call) for call in moved), len(moved))
+                self._append(b"".join(opened_encode(call) for call in moved), len(moved))
             except OSError:
                 self.failures += 1
 
@@ -316,28 +244,55 @@ class Journal:
         self.flush()
         if self._fd is None:
             return
-        fd, digest, following = self._fd, self._hash.digest(), None
-        seal = SegmentSeal(self._records_written, int(time.time() * 1e6), False, digest)
+        following = None
         try:
+            self._owed_write()  # charged already, so they belong in here
+            if self._is_torn:
+                self._cut_back(self._fd)
+            digest = self._hash.digest()
             if self._streams:  # the next one is there first, so that no open answer is ever in no file
                 following = self._segment_create(self.sequence + 1, digest)
-            self._seal_write(fd, segment.seal_encode(seal))
+            seal = SegmentSeal(self._records_written, int(time.time() * 1e6), False, digest)
+            self._seal_write(self._fd, segment.seal_encode(seal))
         except OSError:
             self.failures += 1
             if following is not None:
                 os.close(following[0])
                 segment_path(self.folder, self.sequence + 1, OPEN_SUFFIX).unlink(missing_ok=True)
             return
-        os.close(fd)
-        os.rename(
-            segment_path(self.folder, self.sequence, OPEN_SUFFIX),
-            segment_path(self.folder, self.sequence, SEALED_SUFFIX),
-        )
-        self.sequence += 1
-        self._previous = digest
-        self._fd = None
+        self._segment_leave(digest)
         if following is not None:
             self._segment_enter(*following)
+        self._rename_sealed()
+
+    def _owed_write(self) -> None:
+        """Write the ends of streamed answers that the disk refused before. Raises OSError."""
+        if self._owed:
+            self._append(b"".join(self._owed), len(self._owed))
+            self._owed = []
+
+    def _segment_leave(self, digest: bytes) -> None:
+        """The segment is sealed: whatever comes now belongs in the next one."""
+        fd, self._fd = self._fd, None
+        self._unrenamed.append(self.sequence)
+        self.sequence += 1
+        self._previous = digest
+        with suppress(OSError):  # the descriptor is gone either way, and its bytes were written
+            os.close(fd)  # type: ignore[arg-type]
+
+    def _rename_sealed(self) -> None:
+        """Give sealed segments the name by which the shipper finds them. What the disk refuses is tried again, in the end by recovery."""
+        while self._unrenamed:
+            sequence = self._unrenamed[0]
+            names = (segment_path(self.folder, sequence, suffix) for suffix in (OPEN_SUFFIX, SEALED_SUFFIX))
+            try:
+                os.rename(*names)
+            except OSError as fault:
+                self.failures += 1
+                log.error("segment %d is sealed and cannot be renamed: %s", sequence, fault)
+                self._timer_set()
+                return
+            del self._unrenamed[0]
 
     def _seal_write(self, fd: int, content: bytes) -> None:
         try:
@@ -350,24 +305,31 @@ class Journal:
             raise
 
     def close(self) -> None:
-        """End this worker's journal: answers that still stream are closed as incomplete, the segment is sealed, the lock freed."""
+        """End this worker's journal: answers that still stream are closed as incomplete, the segment is sealed, the lock freed.
+
+        What a refusing disk leaves open, recovery completes as that of a dead worker.
+        """
         self.flush()
-        streams = [call for call, _ in self._streams.values()]
-        self._streams.clear()
-        if streams or self._owed:
-            content = b"".join(
-                [
-                    *self._owed,
-                    *(_encode(CLOSED, call, outcome_of(call.status), call.client.sent, 0) for call in streams),
-                ]
-            )
-            self._append(content, len(self._owed) + len(streams))
-        self.seal()
+        try:
+            self._owed_write()
+            self._streams_end()
+        except OSError as fault:
+            self.failures += 1
+            log.error("the journal cannot be completed, recovery will do it: %s", fault)
+        else:
+            self.seal()
         if self._timer is not None:
             self._timer.cancel()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def _streams_end(self) -> None:
+        streams = [call for call, _ in self._streams.values()]
+        if streams:
+            ends = [record_encode(CLOSED, call, outcome_of(call.status), call.client.sent, 0) for call in streams]
+            self._append(b"".join(ends), len(ends))
+            self._streams.clear()
 
 
 def _write_all(fd: int, content: bytes) -> None:

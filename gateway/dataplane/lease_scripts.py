@@ -73,7 +73,8 @@ for _name, _value in _CONSTANTS.items():
     _LEASE = _LEASE.replace(_name, _value)
 QUOTA_LEASE = Script(_PARSE + _LEASE)
 """KEYS: counter, generation. ARGV: generation, boot, number after which the bucket began, number of the request, charged, held, free,
-sequence, wanted, limit (-1: none), Unix second at which the counter may go. Returns granted units, units used by all, and free units that others may give back."""
+sequence, wanted, limit (-1: none), Unix second at which the counter may go. Returns granted units, units used by all, and free units
+that others may give back."""
 
 QUOTA_LEAVE = Script(
     _PARSE

@@ -126,15 +126,15 @@ class Leases:
     # What a call uses up.
 
     def settle(self, call: Call) -> int:
-        """Spend or return what the call took, by its outcome; once, after its event was given to the journal. Returns its units.
+        """Spend or return what the call took, by its outcome; once, in the turn that gives its event to the journal. Returns its units.
 
         Quota units are spent by outcomes that the plan charges for. Rate emissions are spent by every call that was not refused.
         """
         taken = call.taken
         units = call.units = units_of(call.outcome, taken)
-        if not taken or type(taken) is not list:
+        if not taken or call.is_settled:
             return units
-        call.taken = tuple(taken)  # type: ignore[assignment]  # marks it settled; the journal still reads the window
+        call.is_settled = True
         if not units and call.outcome.startswith("rejected"):
             for bucket in taken:
                 bucket.give_back()
@@ -148,10 +148,16 @@ class Leases:
         return units
 
     def unsettle(self, call: Call) -> None:
-        """The journal could not write the call's event and its answer was not sent: its quota unit is free again."""
-        if call.taken is not None and call.units:
+        """The journal could not write the call's event and its answer was not sent: its quota unit is free again.
+
+        What an answer took whose very beginning could not be written is free again too.
+        """
+        if call.taken is not None and (call.units or not call.is_settled):
             for bucket in call.taken:
-                bucket.charge_undo()
+                if call.is_settled:
+                    bucket.charge_undo()
+                else:
+                    bucket.give_back()
         call.taken = None
 
     # Asking the counters.
@@ -305,7 +311,8 @@ class Leases:
         bucket.roll()
         if not bucket.reported_at or bucket.charged != bucket.reported_charged:
             await bucket.report()  # leaving alone would take what an earlier bucket of this window said for ours
-        await self.store.script(QUOTA_LEAVE, (bucket.key,), (self.owner, bucket.charged))
+        charged = bucket.charged + bucket.recent  # the disk may have refused to seal the last segment
+        await self.store.script(QUOTA_LEAVE, (bucket.key,), (self.owner, charged))
 
     async def close(self) -> None:
         """Give everything back. Call it when no call is under way and the journal is closed. Never raises."""

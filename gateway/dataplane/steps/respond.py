@@ -7,12 +7,13 @@ answer. Refusals before authentication, and anonymous calls, are counted in metr
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from gateway.core.http_body import CHUNKED_END, chunk_frame
 from gateway.core.rejections import Rejection, render, status_line
-from gateway.dataplane.journal import encode_event
+from gateway.dataplane.journal_records import encode_event
 from gateway.dataplane.usage import outcome_of
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Respond:
         if call.entry is None:
             client.stream_opened(payload)
             return
-        self._plane.journal.opened(call, client.stream_opened, payload, client.unrecorded)
+        self._plane.journal.opened(call, client.stream_opened, payload, partial(client.unopened, call))
 
     def piece(self, call: Call, content: bytes) -> None:
         """Pass on a piece of a streamed body."""
@@ -112,7 +113,7 @@ class Respond:
         if call.entry is None:
             write(payload)
         else:
-            self._plane.journal.closed(call, write, payload, call.client.unrecorded)
+            self._plane.journal.closed(call, write, payload, call.client.abort)
 
     def _ending(self, call: Call) -> bytes:
         client = call.client

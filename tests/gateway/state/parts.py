@@ -15,7 +15,8 @@ import uuid_utils.compat
 
 from gateway.dataplane.call import Call
 from gateway.dataplane.directory import Directory, GrantEntry
-from gateway.dataplane.journal import Journal, encode_event
+from gateway.dataplane.journal import Journal
+from gateway.dataplane.journal_records import encode_event
 from gateway.dataplane.lease_scripts import GENERATION_KEY
 from gateway.dataplane.leases import TAKEN, WAIT, Leases
 from gateway.dataplane.quota_bucket import QuotaHandle
@@ -120,6 +121,7 @@ def call_make(handle: QuotaHandle | None = None, *, outcome: str = "succeeded", 
     call.upstream_started = call.upstream_ended = 0.0
     call.status, call.outcome = status, outcome
     call.request_bytes, call.response_bytes, call.units = 10, 20, 0
+    call.is_settled = False
     return call
 
 

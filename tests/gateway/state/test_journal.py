@@ -15,9 +15,10 @@ import pytest
 
 from gateway.dataplane import journal as journal_module
 from gateway.dataplane import recovery
-from gateway.dataplane.journal import OPEN_SUFFIX, SEALED_SUFFIX, Journal, encode_event, segment_path
-from marketplace.contracts.segment import SegmentReader, event_build, sealed_read
-from tests.gateway.state.parts import APP, OPERATION, call_make
+from gateway.dataplane.journal import OPEN_SUFFIX, SEALED_SUFFIX, Journal, segment_path
+from gateway.dataplane.journal_records import encode_event
+from marketplace.contracts.segment import CLOSED, SegmentReader, event_build, sealed_read
+from tests.gateway.state.parts import APP, OPERATION, call_make, until
 from tests.servers import ROOT
 
 
@@ -110,6 +111,78 @@ async def test_the_end_of_a_stream_that_the_disk_refused_is_recorded_when_it_acc
     assert [event.id.bytes for event in reader.events()] == [call.request_id]
 
 
+async def test_a_segment_is_not_sealed_before_the_ends_of_streams_that_it_owes_are_in_it(tmp_path: Path) -> None:
+    """They are charged in this segment: in a later one they would be counted twice after a kill."""
+    journal = journal_make(tmp_path)
+    call = call_make()
+    journal.opened(call, lambda payload: None, b"", lambda: None)
+    journal.flush()
+    path = segment_path(journal.folder, 0, OPEN_SUFFIX)
+    with disk_full(path.stat().st_size):
+        journal.closed(call, lambda payload: None, b"", lambda: None)
+        journal.seal()
+        assert journal.sequence == 0 and path.exists()
+    journal.seal()
+    assert journal.sequence == 1
+    _, records = sealed_read(path.with_suffix(SEALED_SUFFIX).read_bytes())
+    assert (records[-1].kind, records[-1].id) == (CLOSED, call.request_id)
+    journal.close()
+
+
+async def test_an_answer_that_begins_and_ends_in_a_refused_turn_is_never_billed(tmp_path: Path) -> None:
+    journal = journal_make(tmp_path)
+    call, told = call_make(), list[str]()
+    with disk_full(0):
+        journal.opened(call, lambda payload: None, b"", lambda: told.append("opened"))
+        journal.closed(call, lambda payload: None, b"", lambda: told.append("closed"))
+        journal.flush()
+    assert told == ["opened"]
+    journal.commit(encode_event(call_make()), lambda payload: None, b"", lambda: None)
+    journal.close()
+    assert call.request_id not in ids_in(segment_path(journal.folder, 0, SEALED_SUFFIX))
+
+
+async def test_a_torn_end_that_could_not_be_cut_is_cut_before_the_segment_is_sealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = journal_make(tmp_path)
+    journal.commit(encode_event(call_make()), lambda payload: None, b"", lambda: None)
+    journal.flush()
+    path = segment_path(journal.folder, 0, OPEN_SUFFIX)
+    with monkeypatch.context() as patch, disk_full(path.stat().st_size + 40):
+        patch.setattr(os, "ftruncate", refuse)
+        journal.commit(encode_event(call_make()), lambda payload: None, b"", lambda: None)
+        journal.flush()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "ftruncate", refuse)
+        journal.seal()
+        assert journal.sequence == 0 and path.exists()
+    journal.seal()
+    assert len(sealed_read(path.with_suffix(SEALED_SUFFIX).read_bytes())[1]) == 1
+    journal.close()
+
+
+async def test_a_segment_that_cannot_be_renamed_is_complete_and_renamed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = journal_make(tmp_path, seal_s=0.02)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", refuse)
+        for number in range(2):
+            journal.commit(encode_event(call_make()), lambda payload: None, b"", lambda: None)
+            await until(lambda number=number: journal.sequence == number + 1)  # type: ignore[misc]
+        assert journal._fd is None  # what comes next must not go into somebody else's descriptor
+        assert [path.name for path in sorted(journal.folder.glob("0*"))] == [f"{number:012d}.open" for number in (0, 1)]
+    await until(lambda: len(recovery.segments_list(journal.folder, SEALED_SUFFIX)) == 2)
+    for path in recovery.segments_list(journal.folder, SEALED_SUFFIX):
+        assert len(sealed_read(path.read_bytes())[1]) == 1
+    journal.close()
+
+
+def refuse(*args: object) -> None:
+    raise OSError(5, "Input/output error")
+
+
 async def test_an_idle_worker_makes_no_segments(tmp_path: Path) -> None:
     journal = journal_make(tmp_path, seal_s=0.05)
     await asyncio.sleep(0.2)
@@ -135,7 +208,8 @@ CHILD = """
 import asyncio, os, signal, sys
 from pathlib import Path
 from uuid import uuid4
-from gateway.dataplane.journal import Journal, encode_event
+from gateway.dataplane.journal import Journal
+from gateway.dataplane.journal_records import encode_event
 from tests.gateway.state.parts import call_make
 
 async def main():

@@ -17,7 +17,8 @@ from django.db.models import Sum
 
 from billing.selectors.tallies import tallies_by_grant
 from config.management.commands.doctor import partitions_fault
-from gateway.dataplane.journal import SEALED_SUFFIX, Journal, encode_event, segment_path
+from gateway.dataplane.journal import SEALED_SUFFIX, Journal, segment_path
+from gateway.dataplane.journal_records import encode_event
 from gateway.dataplane.shipper import Shipper
 from gateway.dataplane.shipper_database import segment_insert
 from marketplace.contracts.segment import SegmentHeader, SegmentSeal

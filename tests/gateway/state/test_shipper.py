@@ -16,7 +16,8 @@ from django.db import connection
 
 from gateway.dataplane import recovery
 from gateway.dataplane.evidence import evidence_read
-from gateway.dataplane.journal import OPEN_SUFFIX, SEALED_SUFFIX, Journal, encode_event, segment_path
+from gateway.dataplane.journal import OPEN_SUFFIX, SEALED_SUFFIX, Journal, segment_path
+from gateway.dataplane.journal_records import encode_event
 from gateway.dataplane.quota_bucket import QuotaHandle
 from gateway.dataplane.shipper import Shipper
 from marketplace.contracts.limits import QuotaLimit

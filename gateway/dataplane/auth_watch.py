@@ -1,8 +1,9 @@
 """What a worker remembers about failed authentications: how many, and from which addresses too many.
 
 An address that fails often is no longer given look-ups in Valkey, so that a flood of wrong keys costs nobody else anything.
-Credentials in the cache go on working from that address: neighbours behind one NAT are not locked out. Deciding what a
-failure is, is steps/authenticate.py's.
+Credentials in the cache go on working from that address: neighbours behind one NAT are not locked out. Wrong signatures are
+also counted by AppKey and address, a long form as many, and then long forms of that key from there are refused unread.
+Deciding what a failure is, is steps/authenticate.py's.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ ADDRESSES_MAX = 10_000
 """Addresses whose failures are remembered; when there are more, those that have recovered are dropped, then all."""
 BURST_S = 10
 """How many seconds' worth of failures an address may have at once."""
+FORM_BYTES_PER_FAILURE = 16_384
+"""A wrong signature over a form counts once more for each such part of it: that is what checking it costs."""
 
 
 class AuthWatch:
@@ -39,18 +42,32 @@ class AuthWatch:
     def failed(self, peer: str, now: float) -> None:
         """Note a failed authentication of ``peer`` at ``now`` (Unix seconds)."""
         self.failures += 1
+        self._note(_network(peer), now, 1)
+
+    def signature_failed(self, peer: str, app_key: str, now: float, *, form_bytes: int) -> None:
+        """Note a wrong signature for a known ``app_key`` over a form of so many octets (0: none)."""
+        self.failed(peer, now)
+        self._note(f"{_network(peer)} {app_key}", now, 1 + form_bytes // FORM_BYTES_PER_FAILURE)
+
+    def _note(self, who: str, now: float, weight: int) -> None:
         if self._pace is None:
             return
         now_us = int(now * MICROSECONDS)
-        peer = _network(peer)
-        if peer not in self._tat_us and len(self._tat_us) >= ADDRESSES_MAX:
+        if who not in self._tat_us and len(self._tat_us) >= ADDRESSES_MAX:
             self._forget(now_us)
-        tat_us = self._tat_us.get(peer, 0)
-        self._tat_us[peer] = admit(tat_us=tat_us, now_us=now_us, wanted=1, pace=self._pace).tat_us
+        tat_us = self._tat_us.get(who, 0)
+        self._tat_us[who] = admit(tat_us=tat_us, now_us=now_us, wanted=weight, pace=self._pace).tat_us
 
     def wait_s(self, peer: str, now: float) -> int:
         """0 when ``peer`` may have another look-up; else after how many whole seconds it may, and the refusal is counted."""
-        tat_us = self._tat_us.get(_network(peer)) if self._tat_us else None
+        return self._wait_s(_network(peer), now) if self._tat_us else 0
+
+    def form_wait_s(self, peer: str, app_key: str, now: float) -> int:
+        """0 when a long form of ``app_key`` from ``peer`` may be read; else after how many whole seconds, and it is counted."""
+        return self._wait_s(f"{_network(peer)} {app_key}", now) if self._tat_us else 0
+
+    def _wait_s(self, who: str, now: float) -> int:
+        tat_us = self._tat_us.get(who)
         if tat_us is None or self._pace is None:
             return 0
         verdict = admit(tat_us=tat_us, now_us=int(now * MICROSECONDS), wanted=1, pace=self._pace)

@@ -237,7 +237,7 @@ class Leases:
             bucket = self._active[key]
             bucket.roll()
             is_over = wall >= bucket.ends_at
-            if bucket.free and bucket.refill is None and (is_over or wall - bucket.taken_at > IDLE_RETURN_S):
+            if bucket.free and bucket.refill is None and (is_over or now - bucket.taken_at > IDLE_RETURN_S):
                 bucket.release()
             if (bucket.held, bucket.charged) == (bucket.reported_held, bucket.reported_charged):
                 if is_over and bucket.held == 0 and bucket.refill is None and not bucket.waiting:

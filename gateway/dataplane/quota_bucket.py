@@ -155,7 +155,7 @@ class QuotaBucket:
         return self.free + self.flying + self.recent
 
     def try_take(self, now: float) -> int:
-        """Take one unit: TAKEN, REFUSED, or WAIT when only ``take_slow`` can say. ``now`` is Unix seconds."""
+        """Take one unit: TAKEN, REFUSED, or WAIT when only ``take_slow`` can say. ``now`` is of time.monotonic()."""
         free = self.free
         if free > 0:
             self.free = free - 1
@@ -175,12 +175,13 @@ class QuotaBucket:
         self.taken_at = now
         self.leases.activate(self)
 
-    async def take_slow(self, now: float) -> bool:
+    async def take_slow(self) -> bool:
         """Take one unit, asking the counter; at the limit wait EDGE_WAIT_S at most for what others hold. False: refused.
 
         Raises StoreDown when the counter cannot be asked and the plan says ``deny``.
         """
-        deadline, pause_s = time.monotonic() + EDGE_WAIT_S, EDGE_POLL_S
+        now, pause_s = time.monotonic(), EDGE_POLL_S
+        deadline = now + EDGE_WAIT_S
         self.waiting += 1
         try:
             while True:
@@ -197,7 +198,7 @@ class QuotaBucket:
                 if others == PROGRESS:
                     continue
                 if (others == 0 and self.flying == 0) or time.monotonic() + pause_s > deadline:
-                    self.refused_until = time.time() + RECHECK_S
+                    self.refused_until = time.monotonic() + RECHECK_S
                     return False
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, EDGE_POLL_S_MAX)
@@ -298,15 +299,3 @@ class QuotaBucket:
         self.roll()
         self.charged = keep
         self.reported_charged = 0
-
-    def remaining_hint(self) -> int:
-        """About how many units are left for everybody, from what this worker knows."""
-        return max(0, self.units - self.used + self.free)
-
-    def state(self, now: float) -> bytes:
-        """This quota in the header RateLimit. ``now`` is Unix seconds."""
-        return b'"quota";r=%d;t=%d' % (max(0, self.units - self.used + self.free), max(0, self.ends_at - now))
-
-    def retry_after(self, now: float) -> int:
-        """Seconds until the window ends, at least 1."""
-        return max(1, int(self.ends_at - now) + 1)

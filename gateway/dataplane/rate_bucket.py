@@ -83,7 +83,7 @@ class RateBucket:
         self.refused_until = 0.0
 
     def try_take(self, now: float) -> int:
-        """Take one emission: TAKEN, REFUSED, or WAIT when only ``take_slow`` can say. ``now`` is Unix seconds."""
+        """Take one emission: TAKEN, REFUSED, or WAIT when only ``take_slow`` can say. ``now`` is of time.monotonic()."""
         free = self.free
         if free > self.waiting:  # what came for those that wait is theirs
             if now <= self.good_until:
@@ -96,7 +96,7 @@ class RateBucket:
             self.free = 0
         return REFUSED if now < self.refused_until else WAIT
 
-    async def take_slow(self, now: float) -> int:
+    async def take_slow(self) -> int:
         """Take one emission, asking the state; everyone who waits asks once: TAKEN, REFUSED, or UNHELD when the store
         is down and the limit says ``allow``: the call goes on and holds nothing. Raises StoreDown when it says ``deny``.
         """
@@ -108,7 +108,7 @@ class RateBucket:
                     self.free -= 1
                     self.taken += 1
                     return TAKEN
-                if time.time() < self.refused_until:
+                if time.monotonic() < self.refused_until:
                     break
         except StoreDown:
             if self.store_down == "deny":
@@ -126,7 +126,7 @@ class RateBucket:
         observed = self.taken / max(now - self.asked_at, ASKED_S_MIN)
         wanted = max(1, self.waiting, min(self.share, int(observed * SLOT_S)))
         self.asked_at, self.taken = now, 0
-        if time.time() > self.good_until and self.free > 0:
+        if time.monotonic() > self.good_until and self.free > 0:
             self.back, self.free = self.back + self.free, 0
         back, self.back = self.back, 0
         args = (self.interval_us, self.burst, wanted, back)
@@ -135,7 +135,7 @@ class RateBucket:
         except (StoreDown, StoreFault) as fault:
             raise StoreDown(str(fault)) from fault
         self.leases.round_trips += 1
-        known_at = time.time()
+        known_at = time.monotonic()
         self.free += granted
         self.good_until = known_at + SLOT_S
         self.low = self.free // 2 if wanted > 2 else -1
@@ -151,20 +151,16 @@ class RateBucket:
 
     def give_back(self) -> None:
         """The call was refused by something else after all: its emission is free again, here or with the next request."""
-        if time.time() <= self.good_until:
+        if time.monotonic() <= self.good_until:
             self.free += 1
         else:
             self.back += 1
         self.refused_until = 0.0
 
-    def remaining_hint(self) -> int:
-        """About how many calls would be admitted at once now, from what this worker knows."""
-        return self.left + self.free
-
     def state(self) -> bytes:
         """This limit in the header RateLimit."""
         return b'"%b";r=%d;t=%d' % (self.name.encode(), self.left + self.free, self.period_s)
 
-    def retry_after(self, now: float) -> int:
+    def retry_after(self) -> int:
         """Whole seconds until a call may be admitted again, at least 1."""
-        return max(1, -int(-(self.refused_until - now) // 1))
+        return max(1, -int(-(self.refused_until - time.monotonic()) // 1))

@@ -6,6 +6,7 @@ counted but not journaled. The ordinary call, whose credential is cached, never 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ APP_CODE_BYTES_MAX = 128
 """Longest AppKey and AppCode that are looked up, in bytes."""
 APP_CODE_PARAMETERS = (b"AppCode", b"appcode", b"appCode", b"APPCODE", b"APPCode")
 """The spellings of the query parameter that existing clients use (docs/authentication.md)."""
+FORM_INLINE_BYTES_MAX = 16_384
+"""Longest signed form, in octets, that is checked on the event loop, in some milliseconds at worst; longer ones go aside."""
 RETRY_AFTER_STORE_DOWN_S = 1
 SCHEME = b"appcode"
 
@@ -57,12 +60,18 @@ def compile(route: Route, plane: Plane) -> Step | None:
     return authenticate
 
 
+def compile_form_guard(route: Route, plane: Plane) -> Step:
+    """What is asked before a form that does not come at once is kept in memory: is its AppKey one of ours?"""
+    return _Authenticate(route, plane).form_guard
+
+
 class _Authenticate:
     """The step of one route."""
 
-    __slots__ = ("_code_places", "_directory", "_methods", "_variants", "_watch")
+    __slots__ = ("_aside", "_code_places", "_directory", "_methods", "_variants", "_watch")
 
     def __init__(self, route: Route, plane: Plane) -> None:
+        self._aside = plane.aside
         self._code_places = route.policies.app_code
         self._methods = {name.encode() for name in route.policies.signature_methods} & METHODS.keys()
         self._directory = plane.directory
@@ -130,7 +139,23 @@ class _Authenticate:
 
     # -- signature --------------------------------------------------------------------------------------------------
 
-    def _signed(self, call: Call, first: Mapping[bytes, bytes]) -> _Pending | None:
+    def form_guard(self, call: Call) -> _Pending | None:
+        """Raises Rejection when the form could never be accepted, whatever its signature is: then none of it is kept."""
+        _, key = self._key(call, call.block.first)
+        wait_s = self._watch.form_wait_s(call.peer, key, call.received_at)
+        if wait_s:
+            raise _throttled("wrong signatures of this AppKey from this address", wait_s)
+        if self._directory.cached_by_key(key) is not None:
+            return None
+        self._lookup_allow(call)
+        return self._known_later(call, key)
+
+    async def _known_later(self, call: Call, key: str) -> None:
+        if await self._load(key) is None:
+            raise self._failed(call, "A400IK")
+
+    def _key(self, call: Call, first: Mapping[bytes, bytes]) -> tuple[bytes, str]:
+        """The signature method and the AppKey. Raises Rejection I400HD, I400MH or A400IK."""
         method = first.get(b"x-ca-signature-method", METHOD_DEFAULT)
         if method not in self._methods:
             allowed = " or ".join(sorted(name.decode() for name in self._methods))
@@ -140,22 +165,28 @@ class _Authenticate:
             raise Rejection("I400MH", "`X-Ca-Key`")
         if len(key) > APP_KEY_BYTES_MAX or not key.isascii():
             raise self._failed(call, "A400IK")
-        text = key.decode()
-        entry = self._directory.cached_by_key(text)
+        return method, key.decode()
+
+    def _signed(self, call: Call, first: Mapping[bytes, bytes]) -> _Pending | None:
+        method, key = self._key(call, first)
+        entry = self._directory.cached_by_key(key)
         if entry is None:
             self._lookup_allow(call)
-            return self._signed_later(call, text, method)
-        self._signed_finish(call, entry, method)
-        return None
+            return self._signed_later(call, key, method)
+        return self._signed_finish(call, entry, method)
 
     async def _signed_later(self, call: Call, key: str, method: bytes) -> None:
+        pending = self._signed_finish(call, await self._load(key), method)
+        if pending is not None:
+            await pending
+
+    async def _load(self, key: str) -> Entry | None:
         try:
-            entry = await self._directory.load_by_key(key)
+            return await self._directory.load_by_key(key)
         except StoreDown:
             raise _store_down() from None
-        self._signed_finish(call, entry, method)
 
-    def _signed_finish(self, call: Call, entry: Entry | None, method: bytes) -> None:
+    def _signed_finish(self, call: Call, entry: Entry | None, method: bytes) -> _Pending | None:
         if entry is None or entry.secret is None:
             raise self._failed(call, "A400IK")
         if entry.expires_at is not None and entry.expires_at <= call.received_at:
@@ -165,20 +196,36 @@ class _Authenticate:
         timestamp = fields.get(b"x-ca-timestamp")
         if timestamp is not None:
             self._timestamp_check(call, timestamp)
+        key = _signing_key(entry, entry.secret, method)
+        if len(call.body) > FORM_INLINE_BYTES_MAX:
+            return self._judge_aside(call, entry, key, fields)
+        self._judge(call, entry, fields, self._mismatch(call, key, fields))
+        return None
+
+    def _mismatch(self, call: Call, key: SigningKey, fields: Mapping[bytes, bytes]) -> bytes | None:
         try:
-            server = request_mismatch(
-                _signing_key(entry, entry.secret, method),
+            return request_mismatch(
+                key,
                 method=call.method.encode(),
                 fields=fields,
                 path=call.path,
                 query=call.query,
-                form=call.body if block.is_form else b"",
+                form=call.body if call.block.is_form else b"",
                 variants=self._variants,
             )
         except SignatureFault as fault:
             raise Rejection("I400HD", f"`X-Ca-Signature` {fault}") from None
+
+    async def _judge_aside(self, call: Call, entry: Entry, key: SigningKey, fields: Mapping[bytes, bytes]) -> None:
+        """A long form would hold up all other calls: it is decoded and signed beside the event loop."""
+        loop = asyncio.get_running_loop()
+        self._judge(call, entry, fields, await loop.run_in_executor(self._aside, self._mismatch, call, key, fields))
+
+    def _judge(self, call: Call, entry: Entry, fields: Mapping[bytes, bytes], server: bytes | None) -> None:
         if server is not None:
-            raise self._failed(call, "A403IS", mismatch_detail(server))
+            key = fields[b"x-ca-key"].decode("ascii", "replace")
+            self._watch.signature_failed(call.peer, key, call.received_at, form_bytes=len(call.body))
+            raise Rejection("A403IS", mismatch_detail(server))
         declared = fields.get(b"content-md5")
         if declared:
             _content_check(call, declared)
@@ -194,15 +241,14 @@ class _Authenticate:
     # -- failures ---------------------------------------------------------------------------------------------------
 
     def _failed(self, call: Call, code: str, detail: str = "") -> Rejection:
-        self._watch.failed(call.peer, call.received_at)
+        self._watch.failed(call.peer, call.started)
         return Rejection(code, detail)
 
     def _lookup_allow(self, call: Call) -> None:
         """Refuse a look-up in Valkey to an address that failed too often."""
-        wait_s = self._watch.wait_s(call.peer, call.received_at)
+        wait_s = self._watch.wait_s(call.peer, call.started)
         if wait_s:
-            detail = "failed authentications of this address"
-            raise Rejection("T429MR", detail, headers=(("Retry-After", str(wait_s)),))
+            raise _throttled("failed authentications of this address", wait_s)
 
 
 def _header_code(first: Mapping[bytes, bytes]) -> bytes | None:
@@ -243,7 +289,7 @@ def _signing_key(entry: Entry, secret: bytes, method: bytes) -> SigningKey:
 
 
 def _content_check(call: Call, declared: bytes) -> None:
-    """Tie the body to the signature: at once when it is here, else while it streams (http1.py asks ``body_check``)."""
+    """Tie the body to the signature: at once when it is here, else while it streams (client_bodies.py asks ``body_check``)."""
     if call.body:
         if not content_matches(declared, call.body):
             raise Rejection("I400I5", "it is not the MD5 of the body")
@@ -251,6 +297,10 @@ def _content_check(call: Call, declared: bytes) -> None:
         call.body_check = BodyCheck(declared)
     elif declared != EMPTY_MD5:
         raise Rejection("I400I5", "the body is empty")
+
+
+def _throttled(by: str, wait_s: int) -> Rejection:
+    return Rejection("T429MR", by, headers=(("Retry-After", str(wait_s)),))
 
 
 def _store_down() -> Rejection:

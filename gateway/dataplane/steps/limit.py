@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from gateway.core.rejections import Rejection
@@ -54,7 +55,7 @@ class Limit:
             buckets = grant.buckets
         else:
             buckets = self._buckets_find(grant, call.entry)
-        now = call.received_at
+        now = monotonic() if call.body else call.started  # a form may have taken long to arrive
         taken = call.taken = []
         for bucket in buckets:
             verdict = bucket.try_take(now)
@@ -73,10 +74,10 @@ class Limit:
         taken = call.taken
         assert taken is not None
         for bucket in buckets[start:]:
-            verdict = bucket.try_take(call.received_at)
+            verdict = bucket.try_take(monotonic())
             try:
                 if verdict == WAIT:
-                    verdict = await bucket.take_slow(call.received_at)
+                    verdict = await bucket.take_slow()
             except StoreDown:
                 headers = (("Retry-After", str(RETRY_AFTER_BUSY_S)),)
                 raise Rejection("X503BZ", "rate limits cannot be checked now, try again", headers=headers) from None
@@ -116,7 +117,7 @@ def rate_headers(buckets: tuple[RateBucket, ...]) -> bytes:
 def refusal(call: Call, bucket: RateBucket) -> Rejection:
     """The refusal of one rate: 429 with Retry-After, and what the rate is."""
     call.response_headers = rate_headers((bucket,))
-    wait_s = str(bucket.retry_after(call.received_at))
+    wait_s = str(bucket.retry_after())
     rate = f"{bucket.calls} calls per {bucket.period_s} s"
     code = REJECTIONS.get(bucket.name)
     if code is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from gateway.core.rejections import Rejection
@@ -41,7 +42,7 @@ def quota(call: Call) -> Awaitable[None] | None:
     bucket = handle.bucket
     if not bucket.starts_at <= now < bucket.ends_at:
         bucket = handle.at(now)
-    verdict = bucket.try_take(now)
+    verdict = bucket.try_take(monotonic() if call.body else call.started)
     if verdict == TAKEN:
         _taken(call, grant, bucket)
         return None
@@ -53,7 +54,7 @@ def quota(call: Call) -> Awaitable[None] | None:
 async def _slow(call: Call, grant: GrantEntry, handle: QuotaHandle, bucket: QuotaBucket) -> None:
     """Ask the counter, and wait a little for what others hold when the rest is small."""
     try:
-        is_taken = await bucket.take_slow(call.received_at)
+        is_taken = await bucket.take_slow()
     except StoreDown:
         headers = (("Retry-After", str(RETRY_AFTER_BUSY_S)),)
         raise Rejection("X503BZ", "the quota cannot be checked now, try again", headers=headers) from None

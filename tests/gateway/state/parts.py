@@ -84,10 +84,9 @@ class Worker:
 
         ``at``: Unix second at which it began, when that is not now.
         """
-        now = time.time()
-        bucket = handle.at(at or now)
-        verdict = bucket.try_take(now)
-        if verdict == WAIT and not await bucket.take_slow(now):
+        bucket = handle.at(at or time.time())
+        verdict = bucket.try_take(time.monotonic())
+        if verdict == WAIT and not await bucket.take_slow():
             return None
         if verdict not in (TAKEN, WAIT):
             return None

@@ -206,7 +206,7 @@ async def test_a_soft_quota_counts_and_never_refuses(tmp_path: Path, valkey: Any
         for _ in range(7):
             assert await worker.call(handle) is not None
         await until(lambda: used(valkey, handle) == 7)
-        assert handle.bucket.remaining_hint() == 0
+        assert handle.bucket.used >= limit.units
 
 
 async def test_a_counter_goes_some_days_after_its_window_and_not_before(tmp_path: Path, valkey: Any) -> None:

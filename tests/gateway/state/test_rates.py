@@ -4,23 +4,23 @@ import asyncio
 import time
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from gateway.dataplane.leases import TAKEN, WAIT
 from gateway.dataplane.rate_bucket import SLOT_S, UNHELD, RateBucket
 from gateway.dataplane.resp import StoreDown
-from marketplace.contracts.limits import RateLimit
-from tests.gateway.state.parts import workers
+from marketplace.contracts.limits import QuotaLimit, RateLimit
+from tests.gateway.state.parts import generation_set, workers
 
 pytestmark = pytest.mark.asyncio
 
 
 async def admitted(bucket: RateBucket) -> bool:
-    now = time.time()
-    verdict = bucket.try_take(now)
+    verdict = bucket.try_take(time.monotonic())
     if verdict == WAIT:
-        verdict = await bucket.take_slow(now)
+        verdict = await bucket.take_slow()
     return verdict in (TAKEN, UNHELD)
 
 
@@ -55,7 +55,9 @@ async def test_a_call_far_below_its_rate_is_never_refused_because_others_took_wh
 
         async def thief() -> None:
             while True:
-                bucket.try_take(time.time())  # in the same turn, ahead of those that wake up for what they waited for
+                bucket.try_take(
+                    time.monotonic()
+                )  # in the same turn, ahead of those that wake up for what they waited for
                 await asyncio.sleep(0)
 
         stealing = [asyncio.create_task(thief()) for _ in range(4)]
@@ -76,6 +78,27 @@ async def test_refused_calls_cost_nothing_so_a_client_above_its_rate_recovers(tm
         assert refused > 5 and worker.store.commands - asked < 10  # the worker itself knows until when to refuse
         state = int(valkey.get("tg:r:{x}:app"))
         assert state - time.time() * 1e6 <= 5 * 200_000
+
+
+async def test_a_clock_that_is_set_back_makes_neither_rate_nor_quota_refuse(
+    tmp_path: Path, valkey: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generation_set(valkey)
+    async with workers(tmp_path, 1) as (worker,):
+        bucket = worker.leases.rate("{x}:app", RateLimit(calls=5, period_s=1), name="app")
+        while await admitted(bucket):
+            pass
+        limit = QuotaLimit(units=1, window="month")
+        handle = worker.quota(uuid4(), limit)
+        assert await worker.call(handle) is not None and await worker.call(handle) is None
+        right = time.time
+        monkeypatch.setattr(time, "time", lambda: right() - 5)
+        handle.bucket.units = 2
+        assert bucket.retry_after() == 1
+        began = time.monotonic()
+        while not await admitted(bucket) or await worker.call(handle, at=right()) is None:
+            assert time.monotonic() - began < 3
+            await asyncio.sleep(0.02)
 
 
 async def test_calls_given_back_are_free_again_for_every_worker(tmp_path: Path, valkey: Any) -> None:
@@ -115,7 +138,7 @@ async def test_without_the_store_a_rate_lets_calls_pass_unless_it_says_deny(tmp_
         lax = worker.leases.rate("{x}:app", RateLimit(calls=1, period_s=60), name="app")
         strict = worker.leases.rate("{y}:app", RateLimit(calls=1, period_s=60, store_down="deny"), name="app")
         await worker.store.close()
-        assert [await lax.take_slow(time.time()) for _ in range(5)] == [UNHELD] * 5
+        assert [await lax.take_slow() for _ in range(5)] == [UNHELD] * 5
         with pytest.raises(StoreDown):
-            await strict.take_slow(time.time())
+            await strict.take_slow()
         assert (worker.leases.allowed_without_store, worker.leases.denied_without_store) == (5, 1)

@@ -1,24 +1,24 @@
 """Leases: all buckets of one worker, what a finished call uses up, and the clockwork that returns what is not needed.
 
 Buckets are found by stable ids (grant and window; dimension and ids), never by a configuration version, so every worker and node counts in
-the same place. One window of a quota: quota_bucket.py. One rate: rate_bucket.py. What a dead worker held is returned by recovery.py, which
-reads the list of counters that is kept here beside the journal.
+the same place. One window of a quota: quota_bucket.py. One rate: rate_bucket.py. Counters that were lost: generation.py. What a dead worker
+held is returned by recovery.py, from the list that lease_list.py keeps.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
+import logging
 import time
 import weakref
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gateway.dataplane.lease_scripts import EPOCH_KEY, GENERATION_KEY, JOIN_KEY, LOW_CHANNEL, QUOTA_LEAVE
+from gateway.dataplane.generation import Generation
+from gateway.dataplane.lease_list import LeaseList
+from gateway.dataplane.lease_scripts import LOW_CHANNEL, QUOTA_LEAVE
 from gateway.dataplane.quota_bucket import REFUSED, TAKEN, WAIT, QuotaBucket, QuotaHandle
 from gateway.dataplane.rate_bucket import RateBucket
-from gateway.dataplane.resp import StoreDown, StoreFault
+from gateway.dataplane.resp import StoreDown
 from gateway.dataplane.usage import units_of
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["REFUSED", "TAKEN", "WAIT", "Bucket", "Leases", "StoreDown", "quota_key"]
 
+log = logging.getLogger("tollgate.leases")
+
 Bucket = QuotaBucket | RateBucket
 
 TICK_S = 0.5
@@ -41,11 +43,6 @@ REPORT_S = 10.0
 """A bucket that holds units tells the counter at least this often how many of them are charged: recovery reads so much journal."""
 TICK_BUCKETS = 200
 """Buckets looked at before the calls get a turn again."""
-JOIN_KEPT_S = 60
-"""What workers said for one rebuild is no good for a later one."""
-LIST_NAME = "leases"
-LIST_SLACK = 10_000
-"""The list of counters beside the journal is rewritten when it has this many lines more than there are buckets."""
 
 
 def quota_key(grant_hex: str, kind: str, starts_at: int) -> str:
@@ -63,34 +60,35 @@ class Leases:
         self.store = store
         self.journal = journal
         self.owner = journal.boot.hex
-        self.generation = b""
+        self.generation = Generation(self)
         self.number = 0
         self.round_trips = 0
         self.denied_without_store = self.allowed_without_store = 0
-        self.is_rebuilding = False
         self._quotas: weakref.WeakValueDictionary[str, QuotaHandle] = weakref.WeakValueDictionary()
         self._rates: weakref.WeakValueDictionary[str, RateBucket] = weakref.WeakValueDictionary()
         self._buckets: weakref.WeakValueDictionary[str, QuotaBucket] = weakref.WeakValueDictionary()
         self._active: dict[str, QuotaBucket] = {}
-        self._list: int | None = None
-        self._list_lines = 0
+        self._list = LeaseList(journal.folder)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._clockwork: asyncio.Task[None] | None = None
-        self._joined_at: int | None = None
-        self._joined_epoch = b""
 
     async def start(self, subscriber: Subscriber | None = None) -> None:
         """Begin the clockwork. The journal must have started; the subscriber may start later. Never raises StoreDown."""
-        self._list = os.open(self._list_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        self._list.open()
         if subscriber is not None:
             subscriber.listen(LOW_CHANNEL, self._low_heard)
-        self.store.on_up.append(self._generation_check_soon)
-        await self._generation_check()
+        self.store.on_up.append(self._store_up)
+        await self.generation.check()
         self._clockwork = asyncio.get_running_loop().create_task(self._run_clockwork())
 
     @property
-    def _list_path(self) -> Path:
-        return self.journal.folder / LIST_NAME
+    def is_rebuilding(self) -> bool:
+        """Whether the store has lost the counters and they are not complete again."""
+        return self.generation.is_rebuilding
+
+    def active(self) -> list[QuotaBucket]:
+        """The buckets of quotas whose counters know something of this worker, or will."""
+        return list(self._active.values())
 
     # Finding buckets.
 
@@ -186,14 +184,18 @@ class Leases:
         task.add_done_callback(done)
 
     def activate(self, bucket: QuotaBucket) -> None:
-        """Remember that this bucket holds units, on disk first, so that recovery finds its counter if this worker dies."""
+        """Remember that this bucket holds units, on disk too, so that recovery finds its counter if this worker dies.
+
+        Raises StoreDown when the disk refuses: what recovery could not find must not be leased.
+        """
         if bucket.is_listed:
             return
-        bucket.is_listed = True
         self._active[bucket.key] = bucket
-        if self._list is not None:
-            os.write(self._list, _list_line(bucket))
-            self._list_lines += 1
+        try:
+            self._list.add(bucket)
+        except OSError as fault:
+            raise StoreDown(f"the list of leases cannot be written: {fault}") from fault
+        bucket.is_listed = True
 
     def _spawn(self, coroutine: Any) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
@@ -220,14 +222,23 @@ class Leases:
     async def _run_clockwork(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            await self._generation_check()
-            names = list(self._active)
-            for start in range(0, len(names), TICK_BUCKETS):
-                reports = [self._report(bucket) for bucket in self._due(names[start : start + TICK_BUCKETS])]
-                await asyncio.gather(*reports)
-                await asyncio.sleep(0)
-            if self._list_lines > len(self._active) + LIST_SLACK:
-                self._list_rewrite()
+            try:
+                await self._tick()
+            except Exception:  # what fails once must not keep units from others for ever
+                log.exception("leases could not be looked after")
+
+    async def _tick(self) -> None:
+        await self.generation.check()
+        names = list(self._active)
+        for start in range(0, len(names), TICK_BUCKETS):
+            await self._report_all(self._due(names[start : start + TICK_BUCKETS]))
+        self._list.shorten(self._active.values())
+
+    async def _report_all(self, buckets: list[QuotaBucket]) -> None:
+        """Report in batches, so that calls get their turn between them."""
+        for start in range(0, len(buckets), TICK_BUCKETS):
+            await asyncio.gather(*map(self._report, buckets[start : start + TICK_BUCKETS]))
+            await asyncio.sleep(0)
 
     def _due(self, names: list[str]) -> list[QuotaBucket]:
         """The buckets whose counter must hear from us now; those that hold nothing any more are forgotten."""
@@ -247,62 +258,19 @@ class Leases:
                 due.append(bucket)
         return due
 
-    def _list_rewrite(self) -> None:
-        """Drop lines of windows that are over from the list of counters."""
-        scratch = self._list_path.with_suffix(".new")
-        scratch.write_bytes(b"".join(_list_line(bucket) for bucket in self._active.values()))
-        os.replace(scratch, self._list_path)
-        if self._list is not None:
-            os.close(self._list)
-        self._list = os.open(self._list_path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        self._list_lines = len(self._active)
-
-    # Loss of the counters.
+    # The store.
 
     def generation_lost(self) -> None:
         """A counter said that its generation is another one: look now, not at the next tick."""
-        self._generation_check_soon()
+        self._spawn(self.generation.check())
 
-    def _generation_check_soon(self) -> None:
-        self._spawn(self._generation_check())
+    def _store_up(self) -> None:
+        self._spawn(self._store_greet())
 
-    async def _generation_check(self) -> None:
-        """Notice that Valkey lost the counters, and take part in rebuilding them (quota_rebuild.py does it)."""
-        try:
-            generation = await self.store.call("GET", GENERATION_KEY)
-            if generation is None:
-                self.is_rebuilding = True
-                epoch = await self.store.call("GET", EPOCH_KEY)
-                if epoch is not None and epoch != self._joined_epoch:
-                    await self._join(epoch)
-                return
-        except (StoreDown, StoreFault):
-            return
-        if generation == self.generation:
-            return
-        if self.generation and self._joined_epoch != generation:  # the whole rebuild happened behind our back
-            for bucket in self._active.values():
-                bucket.rebase(keep=bucket.charged - bucket.reported_charged)
-        self.generation = generation
-        self.is_rebuilding = False
-        self._joined_epoch, self._joined_at = b"", None
-
-    async def _join(self, epoch: bytes) -> None:
-        """Tell the empty counters what we hold, and from which segment on our units are not in the base: the open one.
-
-        What is charged before goes into segments that the base is made of. Raises StoreDown; then all is said again.
-        """
-        if self._joined_at is None:
-            self.journal.seal()
-            for bucket in self._active.values():
-                bucket.rebase(keep=0)
-            self._joined_at = self.journal.sequence
-        for bucket in list(self._active.values()):
-            if bucket.held or bucket.charged:
-                await bucket.report(epoch=epoch)
-        await self.store.call("HSETNX", JOIN_KEY, self.owner, self._joined_at)
-        await self.store.call("EXPIRE", JOIN_KEY, JOIN_KEPT_S)
-        self._joined_epoch = epoch
+    async def _store_greet(self) -> None:
+        """Tell a store that is there again all totals: it may be a replica that had not heard them."""
+        await self.generation.check()
+        await self._report_all(self.active())
 
     async def _leave(self, bucket: QuotaBucket) -> None:
         """End what the counter knows of this worker. Raises StoreDown, StoreFault; then recovery does it."""
@@ -318,15 +286,10 @@ class Leases:
         """Give everything back. Call it when no call is under way and the journal is closed. Never raises."""
         if self._clockwork is not None:
             self._clockwork.cancel()
-        leaves = [self._leave(bucket) for bucket in self._active.values()]
-        answers = await asyncio.gather(*leaves, return_exceptions=True)
-        if self._list is not None:
-            os.close(self._list)
-            self._list = None
-        if not any(isinstance(answer, BaseException) for answer in answers):
-            self._list_path.unlink(missing_ok=True)
-
-
-def _list_line(bucket: QuotaBucket) -> bytes:
-    window = bucket.window
-    return json.dumps([bucket.key, bucket.window_code, window.starts_at, window.ends_at]).encode() + b"\n"
+        is_left = True
+        buckets = self.active()
+        for start in range(0, len(buckets), TICK_BUCKETS):
+            leaves = map(self._leave, buckets[start : start + TICK_BUCKETS])
+            answers = await asyncio.gather(*leaves, return_exceptions=True)
+            is_left = is_left and not any(isinstance(answer, BaseException) for answer in answers)
+        self._list.close(is_needed=not is_left)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gateway.core.quotas import lease_wanted, observed_rate
@@ -173,7 +174,8 @@ class QuotaBucket:
         """Take a unit that was not leased: a soft quota only counts, and the next report tells the counter."""
         self.flying += 1
         self.taken_at = now
-        self.leases.activate(self)
+        with suppress(StoreDown):  # nothing is leased: the next report lists it
+            self.leases.activate(self)
 
     async def take_slow(self) -> bool:
         """Take one unit, asking the counter; at the limit wait EDGE_WAIT_S at most for what others hold. False: refused.
@@ -239,7 +241,7 @@ class QuotaBucket:
         limit = self.units if self.is_hard else LIMITLESS
         sequence, expires = leases.journal.sequence, self.ends_at + KEPT_S
         charged = self.charged
-        args = (epoch or leases.generation, leases.owner, self.born, leases.number, charged, held, free_or_flying)
+        args = (epoch or leases.generation.name, leases.owner, self.born, leases.number, charged, held, free_or_flying)
         try:
             answer = await leases.store.script(
                 QUOTA_LEASE,

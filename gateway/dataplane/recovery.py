@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import logging
 import os
 import time
@@ -23,8 +22,9 @@ import redis
 
 from gateway.dataplane.evidence import evidence_name, evidence_read
 from gateway.dataplane.journal import LOCK_NAME, OPEN_SUFFIX, SEALED_SUFFIX, segment_path
+from gateway.dataplane.lease_list import LIST_NAME, SCRATCH_SUFFIX, keys_listed
 from gateway.dataplane.lease_scripts import QUOTA_LEAVE
-from gateway.dataplane.leases import LIST_NAME, quota_key
+from gateway.dataplane.leases import quota_key
 from marketplace.contracts import segment
 from marketplace.contracts.segment import (
     CLOSED,
@@ -158,7 +158,7 @@ def leases_return(folder: Path, *, evidence_dir: Path, store: redis.Redis) -> in
     path = folder / LIST_NAME
     if not path.exists():
         return 0
-    owners = {key: owner for key in _listed(path) if (owner := _owner_read(store, key, folder.name)) is not None}
+    owners = {key: owner for key in keys_listed(path) if (owner := _owner_read(store, key, folder.name)) is not None}
     holding = [owner.sequence for owner in owners.values() if owner.held > 0]
     charged = _charged_since(folder, min(holding), evidence_dir) if holding else []
     returned = 0
@@ -168,20 +168,11 @@ def leases_return(folder: Path, *, evidence_dir: Path, store: redis.Redis) -> in
             final += sum(units for sequence, name, units in charged if name == key and sequence >= owner.sequence)
         back, _ = store.eval(QUOTA_LEAVE.text, 1, key, folder.name, final)
         returned += int(back)
+    path.with_suffix(SCRATCH_SUFFIX).unlink(missing_ok=True)
     path.unlink()
     if returned:
         log.info("returned %d units that a dead worker held", returned)
     return returned
-
-
-def _listed(path: Path) -> set[str]:
-    keys = set()
-    for line in path.read_bytes().splitlines():
-        try:
-            keys.add(str(json.loads(line)[0]))
-        except (ValueError, IndexError, TypeError):
-            continue  # the last line may be torn: its counter was not asked yet
-    return keys
 
 
 def _owner_read(store: redis.Redis, key: str, boot_hex: str) -> _Owner | None:

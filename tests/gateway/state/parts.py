@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import resource
+import signal
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -153,6 +155,18 @@ async def workers(folder: Path, count: int, **options: Any) -> AsyncIterator[lis
         for worker in started:
             if not worker.is_dead:
                 await worker.close()
+
+
+@contextmanager
+def disk_full(beyond: int) -> Iterator[None]:
+    """No file of this process may grow beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (beyond, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def generation_set(valkey: Any) -> None:

@@ -2,12 +2,8 @@
 
 import asyncio
 import os
-import resource
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -18,7 +14,7 @@ from gateway.dataplane import recovery
 from gateway.dataplane.journal import OPEN_SUFFIX, SEALED_SUFFIX, Journal, segment_path
 from gateway.dataplane.journal_records import encode_event
 from marketplace.contracts.segment import CLOSED, SegmentReader, event_build, sealed_read
-from tests.gateway.state.parts import APP, OPERATION, call_make, until
+from tests.gateway.state.parts import APP, OPERATION, call_make, disk_full, until
 from tests.servers import ROOT
 
 
@@ -60,18 +56,6 @@ async def test_an_event_says_what_the_call_was(tmp_path: Path) -> None:
     assert (event.id.bytes, event.app_id, event.operation_id) == (call.request_id, APP, OPERATION)
     assert (event.outcome, event.status, event.units, event.stage) == ("client_error", 404, 1, "release")
     assert (event.request_bytes, event.response_bytes, event.grant_id) == (10, 20, UUID(int=99))
-
-
-@contextmanager
-def disk_full(beyond: int) -> Iterator[None]:
-    """No file of this process may grow beyond so many bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (beyond, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 async def test_when_the_disk_refuses_no_answer_goes_out_and_nothing_half_written_stays(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Named after the faults of peers that ours must not have, as their public issue t
 """
 
 import asyncio
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,12 @@ from uuid import UUID, uuid4
 import pytest
 import redis
 
-from gateway.dataplane import recovery
+from gateway.dataplane import lease_list, recovery
+from gateway.dataplane import leases as leases_module
 from gateway.dataplane.quota_bucket import QuotaHandle
 from gateway.dataplane.store import StoreDown
 from marketplace.contracts.limits import QuotaLimit
-from tests.gateway.state.parts import Worker, generation_set, until, workers
+from tests.gateway.state.parts import Worker, disk_full, generation_set, until, workers
 
 DAY = QuotaLimit(units=300, window="day")
 pytestmark = pytest.mark.asyncio
@@ -114,6 +116,61 @@ async def test_an_idle_worker_returns_what_it_holds(tmp_path: Path, valkey: Any)
         assert await worker.call(handle) is not None
         assert used(valkey, handle) > 1
         await until(lambda: used(valkey, handle) == 1 and handle.bucket.held == 0)
+
+
+async def test_what_is_looked_after_on_a_beat_goes_on_when_the_disk_refuses_once(
+    tmp_path: Path, valkey: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases_module, "TICK_S", 0.05)
+    monkeypatch.setattr(leases_module, "IDLE_RETURN_S", 0.5)
+    monkeypatch.setattr(lease_list, "SLACK", -2)
+    async with workers(tmp_path, 1) as (worker,):
+        handle = worker.quota(uuid4(), DAY)
+        monkeypatch.setattr(os, "replace", refuse)
+        assert await worker.call(handle) is not None
+        await until(lambda: used(valkey, handle) == 1 and handle.bucket.held == 0)
+
+
+def refuse(*args: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("room", [0, 30])
+async def test_a_counter_that_the_disk_cannot_list_is_not_leased_and_recovery_finds_it_when_it_can(
+    tmp_path: Path, valkey: Any, room: int
+) -> None:
+    async with workers(tmp_path, 1) as (worker,):
+        handle = worker.quota(uuid4(), DAY)
+        with disk_full(room), pytest.raises(StoreDown):
+            await worker.call(handle)
+        assert not valkey.exists(handle.bucket.key)
+        assert await worker.call(handle) is not None
+        assert used(valkey, handle) > 1
+        await worker.die()
+        with recovery.dead_locked(worker.journal.folder):
+            recovery.segments_recover(worker.journal.folder)
+            recovery.leases_return(worker.journal.folder, evidence_dir=tmp_path, store=valkey)
+        assert used(valkey, handle) == 1
+
+
+async def test_a_store_that_comes_back_without_the_last_seconds_hears_all_totals_at_once(
+    tmp_path: Path, valkey: Any
+) -> None:
+    """A replica that lagged behind: what it has not heard must not be given out a second time."""
+    grant_id = uuid4()
+    async with workers(tmp_path, 2) as crew:
+        handles = [worker.quota(grant_id, replace(DAY, units=40)) for worker in crew]
+        assert await crew[0].call(handles[0]) is not None
+        key = handles[0].bucket.key
+        lagged = valkey.hgetall(key)
+        for _ in range(19):
+            assert await crew[0].call(handles[0]) is not None
+        valkey.delete(key)
+        valkey.hset(key, mapping=lagged)
+        connection: Any = crew[0].store._connection
+        connection.close()
+        await until(lambda: used(valkey, handles[0]) >= 20)
+        assert await call_until_refused(crew[1], handles[1]) == 20
 
 
 async def test_a_late_or_repeated_request_changes_nothing(tmp_path: Path, valkey: Any) -> None:

@@ -242,7 +242,7 @@ def test_lost_counters_are_rebuilt_from_tallies_and_open_journals(
                 answered += await spend_open(crew[0], handles[0])
                 await asyncio.sleep(0.05)
             for worker in crew:
-                await worker.leases._generation_check()
+                await worker.leases.generation.check()
             refused = 0
             while refused < 40:
                 got = await crew[refused % 2].call(handles[refused % 2])

@@ -40,12 +40,12 @@ class AuthWatch:
         self.nonces_unchecked = 0
 
     def failed(self, peer: str, now: float) -> None:
-        """Note a failed authentication of ``peer`` at ``now`` (Unix seconds)."""
+        """Note a failed authentication of ``peer`` at ``now`` (monotonic seconds)."""
         self.failures += 1
         self._note(_network(peer), now, 1)
 
     def signature_failed(self, peer: str, app_key: str, now: float, *, form_bytes: int) -> None:
-        """Note a wrong signature for a known ``app_key`` over a form of so many octets (0: none)."""
+        """Note a wrong signature for a known ``app_key`` over a form of so many octets (0: none); ``now`` as for ``failed``."""
         self.failed(peer, now)
         self._note(f"{_network(peer)} {app_key}", now, 1 + form_bytes // FORM_BYTES_PER_FAILURE)
 
@@ -56,7 +56,9 @@ class AuthWatch:
         if who not in self._tat_us and len(self._tat_us) >= ADDRESSES_MAX:
             self._forget(now_us)
         tat_us = self._tat_us.get(who, 0)
-        self._tat_us[who] = admit(tat_us=tat_us, now_us=now_us, wanted=weight, pace=self._pace).tat_us
+        verdict = admit(tat_us=tat_us, now_us=now_us, wanted=1, pace=self._pace)
+        debt_us = (weight - 1) * self._pace.interval_us if verdict.admitted else 0
+        self._tat_us[who] = verdict.tat_us + debt_us
 
     def wait_s(self, peer: str, now: float) -> int:
         """0 when ``peer`` may have another look-up; else after how many whole seconds it may, and the refusal is counted."""

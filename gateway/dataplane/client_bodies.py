@@ -6,21 +6,28 @@ Second of three layers, between client_answers.py and http1.py. Framing rules ar
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from gateway.core.http_body import BodyInvalid, BodyReader, ChunkedReader, LengthReader
 from gateway.core.rejections import Rejection
 from gateway.dataplane.client_answers import BUSY, HOLDING, NEVER, ClientAnswers
+from gateway.dataplane.steps.authenticate import FORM_INLINE_BYTES_MAX
 from gateway.dataplane.steps.guard import body_limit
 from gateway.dataplane.steps.match import match
 
 if TYPE_CHECKING:
     from gateway.dataplane.call import Call
     from gateway.dataplane.exchange import Exchange
+    from gateway.dataplane.pipeline import Step
 
 HELD_BODY_BYTES_MAX = 2 << 20
 """Longest form that is kept in memory to check its signature, in octets."""
+HELD_WORKER_BYTES_MAX = 64 << 20
+"""Most octets of forms that one worker keeps. Above it those are refused that are longer than AHEAD_BYTES_MAX, which any
+connection may use."""
+RETRY_AFTER_HELD_S = 1
 AHEAD_BYTES_MAX = 65_536
 """Most octets read ahead of what can be used now (pipelined requests, a body before its upstream is there)."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -34,6 +41,18 @@ class ClientBodies(ClientAnswers):
     @abstractmethod
     def steps(self, call: Call) -> None:
         """Run the call's steps: all of the body that they need is here."""
+
+    @abstractmethod
+    def _run(self, call: Call, steps: Iterator[Step]) -> None:
+        """Run ``steps`` until one has to wait, and the rest when it has what it waited for."""
+
+    @property
+    def held_bytes(self) -> int:
+        """Octets of a form that this connection keeps in memory."""
+        call = self.call
+        if call is None:
+            return 0
+        return self.received if self.state == HOLDING else len(call.body)
 
     def read_ahead(self, data: bytes) -> None:
         """Keep octets of later requests; above a limit the client has to wait."""
@@ -58,8 +77,7 @@ class ClientBodies(ClientAnswers):
             if max(self.received, call.body_length) > limit:
                 raise Rejection("I413RL", f"at most {limit} octets")
             if route.holds_form and block.signed and block.is_form:
-                self._hold_begin(call, at_once=bool(rest))
-                self._hold(call, content)
+                self._hold_begin(call, content)
                 return
         except Rejection as rejection:
             self.worker.respond.refuse(call, rejection)
@@ -69,14 +87,26 @@ class ClientBodies(ClientAnswers):
         self.ahead_size = len(content)
         self.steps(call)
 
-    def _hold_begin(self, call: Call, *, at_once: bool) -> None:
+    def _hold_begin(self, call: Call, content: bytes) -> None:
+        """A form is signed: it is needed before anybody can be authenticated, but not before its AppKey is known."""
         limit = min(HELD_BODY_BYTES_MAX, body_limit(call.route, self.worker.plane))  # type: ignore[arg-type]
         if call.body_length > limit:
             raise Rejection("I413RL", f"a signed form has at most {limit} octets")
         self.state = HOLDING
-        if call.block.expects_continue and not at_once:
-            # The signature covers the form, so it has to come before anybody can be authenticated.
+        self.ahead = [content]
+        self.worker.held_bytes += len(content)
+        if not self.owes_body and len(content) <= FORM_INLINE_BYTES_MAX:
+            self._hold_check(call)
+            return
+        self.pause_reading()
+        self._run(call, iter((call.route.form_guard, self._hold_go_on)))  # type: ignore[union-attr]
+
+    def _hold_go_on(self, call: Call) -> None:
+        """The step after ``form_guard``: read the rest."""
+        self.resume_reading()
+        if call.block.expects_continue and not self.received:
             self.interim(_CONTINUE)
+        self._hold_check(call)
 
     def body_received(self, data: bytes) -> None:
         """Octets of the body, and perhaps of the next request after it."""
@@ -109,17 +139,28 @@ class ClientBodies(ClientAnswers):
                 self.deadline = NEVER
             if rest:
                 self.read_ahead(rest)
-        elif not self.reading_paused and not self.writing_paused:
+        elif not self.reading_paused and not self.writing_paused and self.state != HOLDING:
             self.deadline = monotonic() + self.worker.settings.body_timeout_s
         return content
 
     def _hold(self, call: Call, content: bytes) -> None:
-        if self.received > HELD_BODY_BYTES_MAX:
-            self.state = BUSY
-            self.body_refuse(Rejection("I413RL", f"a signed form has at most {HELD_BODY_BYTES_MAX} octets"))
-            return
         self.ahead.append(content)
-        if not self.owes_body:
+        self.worker.held_bytes += len(content)
+        if self.task is None:  # else its AppKey is being looked up
+            self._hold_check(call)
+
+    def _hold_check(self, call: Call) -> None:
+        """Refuse a form that is too long, or one too many; run the steps when it is whole."""
+        rejection = None
+        if self.received > HELD_BODY_BYTES_MAX:
+            rejection = Rejection("I413RL", f"a signed form has at most {HELD_BODY_BYTES_MAX} octets")
+        elif self.received > AHEAD_BYTES_MAX and self.worker.held_bytes > HELD_WORKER_BYTES_MAX:
+            headers = (("Retry-After", str(RETRY_AFTER_HELD_S)),)
+            rejection = Rejection("X503BZ", "too many long forms are being checked, try again", headers=headers)
+        if rejection is not None:
+            self.state = BUSY
+            self.body_refuse(rejection)
+        elif not self.owes_body:
             call.body = b"".join(self.ahead)
             self.ahead = []
             self.state = BUSY

@@ -34,6 +34,7 @@ _HELP = {
     "tollgate_worker_restarts_total": "Workers that ended unexpectedly.",
     "tollgate_in_flight": "Calls in progress.",
     "tollgate_open_connections": "Client connections open.",
+    "tollgate_held_bytes": "Octets of forms that are in memory because they are signed.",
     "tollgate_upstream_connections": "Connections to upstreams by state.",
     "tollgate_store_up": "Whether the worker is connected to Valkey.",
     "tollgate_journal_failing": "Whether the disk refuses usage events.",
@@ -124,6 +125,7 @@ def gauges(reports: Iterable[Report]) -> list[tuple[tuple[str, Labels], float]]:
         rows += [
             (("tollgate_in_flight", worker), report["in_flight"]),
             (("tollgate_open_connections", worker), report["open_connections"]),
+            (("tollgate_held_bytes", worker), report["held_bytes"]),
             (("tollgate_store_up", worker), int(report["store"]["up"])),
             (("tollgate_journal_failing", worker), int(report["journal"]["failing"])),
             (("tollgate_quota_rebuilding", worker), int(report["leases"]["rebuilding"])),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Plane:
-    """One worker's parts. ``snapshot`` is replaced whole by each new version; the rest lives as long as the worker."""
+    """One worker's parts. ``snapshot`` is replaced whole by each new version; the rest lives as long as the worker.
+
+    ``aside`` is the one thread for what would hold up the event loop (signatures over long forms); it starts at first use.
+    """
 
     settings: Settings
     store: Store
@@ -34,5 +38,6 @@ class Plane:
     used: UsedCredentials
     snapshot: Snapshot
     draining: bool = False
+    aside: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "aside"))
     auth_watch: AuthWatch | None = None
     """Made by the first route that authenticates (auth_watch.watch_of)."""

@@ -35,8 +35,8 @@ class Route:
     """One operation of one deployed Api on one stage. Everything that steps can precompute hangs on it.
 
     ``id``s are UUID text with their 16 bytes beside them. ``auth`` is ``app`` or ``anonymous``; ``holds_form`` says that
-    a signed form body is read before the steps run. ``counts`` belongs to metrics.
-    ``guard`` is asked first when a call is not ordinary; ``steps`` are the compiled steps up to and with forward.
+    a signed form body is read before the steps run, ``form_guard`` is asked before much of it is kept. ``counts`` belongs to
+    metrics. ``guard`` is asked first when a call is not ordinary; ``steps`` are the compiled steps up to and with forward.
     """
 
     __slots__ = (
@@ -49,6 +49,7 @@ class Route:
         "body_bytes_max",
         "counts",
         "deployment_id",
+        "form_guard",
         "guard",
         "holds_form",
         "journal_prefix",
@@ -86,6 +87,7 @@ class Route:
         self.journal_prefix = b""
         self.counts: dict[str, int] = {}
         self.guard: Step = _unguarded
+        self.form_guard: Step = _unguarded
         self.steps: tuple[Step, ...] = ()
 
 

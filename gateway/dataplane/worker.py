@@ -36,7 +36,7 @@ from gateway.dataplane.request_ids import RequestIds
 from gateway.dataplane.settings import Settings, settings_read
 from gateway.dataplane.snapshot import Route, Snapshot, snapshot_empty
 from gateway.dataplane.snapshot_source import SnapshotSource
-from gateway.dataplane.steps import guard
+from gateway.dataplane.steps import authenticate, guard
 from gateway.dataplane.steps.order import STEPS
 from gateway.dataplane.steps.respond import Respond
 from gateway.dataplane.store import Store
@@ -56,7 +56,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Worker:
-    """The parts of one worker and its connections."""
+    """The parts of one worker and its connections.
+
+    ``held_bytes``: octets of forms in memory, counted up by connections as they read and set right by the sweep.
+    """
 
     def __init__(self, settings: Settings, index: int, *, pulse: int | None = None) -> None:
         """``pulse``: the file descriptor by which the master is told that this worker lives (pulse.py)."""
@@ -70,6 +73,7 @@ class Worker:
         self.parser = RequestParser()
         self.blocks = self.parser.blocks
         self.connections: set[ClientAnswers] = set()
+        self.held_bytes = 0
         self.plane = self._plane(settings)
         self.metrics = self.plane.metrics
         self.respond = self.plane.upstreams.respond = Respond(self.plane)
@@ -110,6 +114,7 @@ class Worker:
         """The steps that this route needs, in their order."""
         route.counts = self.plane.metrics.counts_for(route)
         route.guard = guard.compile(route, self.plane)
+        route.form_guard = authenticate.compile_form_guard(route, self.plane)
         compiled = [compile(route, self.plane) for compile in STEPS]
         return tuple(step for step in compiled if step is not None)
 
@@ -172,6 +177,7 @@ class Worker:
             connection.transport.abort()
         await asyncio.sleep(0)
         plane.upstreams.close()
+        plane.aside.shutdown(wait=False, cancel_futures=True)
         self._background.cancel()
         plane.journal.close()
         await plane.leases.close()
@@ -194,6 +200,10 @@ class Worker:
             self._clients_at = now + CLIENT_SWEEP_S
             for connection in [held for held in self.connections if held.deadline < now]:
                 self._background.guard(connection.expire)
+            if self.held_bytes:
+                self.held_bytes = sum(
+                    held.held_bytes for held in self.connections if isinstance(held, ClientConnection)
+                )
 
     def _report(self) -> None:
         tell(self._pulse)
@@ -213,6 +223,7 @@ class Worker:
                 "background_faults": self._background.faults,
                 "in_flight": sum(held.state in (BUSY, HOLDING) for held in self.connections),
                 "open_connections": len(self.connections),
+                "held_bytes": self.held_bytes,
                 "upstreams": {
                     definition.url: [len(pool.exchanges), len(pool.idle), len(pool.waiting), pool.retries]
                     for definition, pool in pools.items()

@@ -24,6 +24,8 @@ METHODS: Final = {b"HmacSHA256": "sha256", b"HmacSHA1": "sha1"}
 """X-Ca-Signature-Method values and the digest behind each."""
 MISMATCH_BYTES_MAX: Final = 3_072
 """Longest server string that a mismatch shows, in bytes; the rest is cut and marked with an ellipsis."""
+VARIANTS_BYTES_MAX: Final = 65_536
+"""Longest query and form together, in bytes, for which variants are tried: each costs as much again as the plain rule."""
 
 _BLOCK: Final = 64
 """Block size of SHA-1 and SHA-256 in bytes (RFC 2104)."""
@@ -68,7 +70,8 @@ def request_mismatch(
     """None when X-Ca-Signature of ``fields`` is right; else the server's string to sign, by the plain rule.
 
     ``fields`` maps lower-case header names to values; ``path`` and ``query`` are raw, as in the request target; ``form``
-    is the raw body when its Content-Type is a form. ``variants`` False accepts the plain rule only. Raises SignatureFault.
+    is the raw body when its Content-Type is a form. ``variants`` False accepts the plain rule only, as it is for what is
+    longer than VARIANTS_BYTES_MAX. Raises SignatureFault.
     """
     head = head_make(signed_headers_parse(fields.get(b"x-ca-signature-headers", b"")), method, fields)
     given = fields.get(b"x-ca-signature", b"")
@@ -78,7 +81,7 @@ def request_mismatch(
     string = head + resource_make(decoded_path, decoded_query, decoded_form)
     if compare_digest(key.sign(string), given):
         return None
-    if variants:
+    if variants and len(query) + len(form) <= VARIANTS_BYTES_MAX:
         for resource in resource_variants(decoded_path, decoded_query, decoded_form):
             if compare_digest(key.sign(head + resource), given):
                 return None

@@ -142,7 +142,7 @@ class _Authenticate:
     def form_guard(self, call: Call) -> _Pending | None:
         """Raises Rejection when the form could never be accepted, whatever its signature is: then none of it is kept."""
         _, key = self._key(call, call.block.first)
-        wait_s = self._watch.form_wait_s(call.peer, key, call.received_at)
+        wait_s = self._watch.form_wait_s(call.peer, key, call.started)
         if wait_s:
             raise _throttled("wrong signatures of this AppKey from this address", wait_s)
         if self._directory.cached_by_key(key) is not None:
@@ -224,7 +224,7 @@ class _Authenticate:
     def _judge(self, call: Call, entry: Entry, fields: Mapping[bytes, bytes], server: bytes | None) -> None:
         if server is not None:
             key = fields[b"x-ca-key"].decode("ascii", "replace")
-            self._watch.signature_failed(call.peer, key, call.received_at, form_bytes=len(call.body))
+            self._watch.signature_failed(call.peer, key, call.started, form_bytes=len(call.body))
             raise Rejection("A403IS", mismatch_detail(server))
         declared = fields.get(b"content-md5")
         if declared:

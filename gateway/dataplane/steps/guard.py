@@ -1,6 +1,6 @@
 """Step guard: bodies above the limit and protocols that we do not speak are refused before anything is looked up.
 
-Limits on heads are http_head.py's; a chunked body is counted while it streams, by http1.py, against ``body_bytes_max``.
+Limits on heads are http_head.py's; a chunked body is counted while it streams, by client_bodies.py, against ``body_limit``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.dataplane import auth_watch
-from gateway.dataplane.auth_watch import BURST_S, AuthWatch
+from gateway.dataplane.auth_watch import BURST_S, FORM_BYTES_PER_FAILURE, AuthWatch
 
 NOW = 1_700_000_000.0
 
@@ -42,3 +42,15 @@ def test_zero_switches_the_limit_off() -> None:
         watch.failed("192.0.2.1", NOW)
     assert watch.wait_s("192.0.2.1", NOW) == 0
     assert watch.failures == 1_000
+
+
+def test_wrong_signatures_over_long_forms_hold_up_long_forms_of_that_key_and_address_alone() -> None:
+    watch = AuthWatch(2)
+    for _ in range(2):
+        assert watch.form_wait_s("192.0.2.1", "bobs-key", NOW) == 0
+        watch.signature_failed("192.0.2.1", "bobs-key", NOW, form_bytes=15 * FORM_BYTES_PER_FAILURE)
+    assert watch.form_wait_s("192.0.2.1", "bobs-key", NOW) > 1
+    assert watch.form_wait_s("192.0.2.1", "carols-key", NOW) == 0
+    assert watch.form_wait_s("192.0.2.2", "bobs-key", NOW) == 0
+    assert watch.wait_s("192.0.2.1", NOW) == 0
+    assert watch.form_wait_s("192.0.2.1", "bobs-key", NOW + 32 / 2) == 0

@@ -24,10 +24,10 @@ BLOCK_CACHED_BYTES_MAX = 2_048
 LINES_CACHED_MAX = 8_192
 LINE_CACHED_BYTES_MAX = 512
 
-TARGET = rb"[\x21\x22\x24-\x7e\x80-\xff]"
+TARGET = rb"[\x21\x22\x24-\x7e]"
 REQUEST_LINE = re.compile(
     rb"(GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS) "
-    rb"(/[\x21\x22\x24-\x3e\x40-\x7e\x80-\xff]*)(?:\?([\x21\x22\x24-\x7e\x80-\xff]*))? HTTP/1\.1\r\n"
+    rb"(/[\x21\x22\x24-\x3e\x40-\x7e]*)(?:\?([\x21\x22\x24-\x7e]*))? HTTP/1\.1\r\n"
 )
 """The ordinary request line: origin-form and a method that the gateway forwards. All else is request_line_parse's."""
 

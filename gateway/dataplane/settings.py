@@ -160,6 +160,7 @@ def settings_read(environ: Mapping[str, str]) -> Settings:
     var = read("TOLLGATE_VAR", str(REPOSITORY / "var"), Path)
     bind = read("TOLLGATE_GATEWAY_BIND", "127.0.0.1:8080", _bind)
     metrics = read("TOLLGATE_GATEWAY_METRICS_BIND", "127.0.0.1:9100", _bind)
+    portal = read("TOLLGATE_PORTAL_BIND", "127.0.0.1:8000", str)
     seconds = _number(0.1, 3600)
     settings = Settings(
         node=read("TOLLGATE_NODE", socket.gethostname() or "node", str),
@@ -174,8 +175,8 @@ def settings_read(environ: Mapping[str, str]) -> Settings:
         evidence_dir=read("TOLLGATE_EVIDENCE_DIR", str(var / "evidence"), Path),
         journal_fsync=read("TOLLGATE_JOURNAL_FSYNC", "0", _flag),
         seal_s=read("TOLLGATE_SEAL_S", "1", _number(0.05, 60)),
-        public_url=read("TOLLGATE_PUBLIC_URL", "http://127.0.0.1:8000", _url),
-        gateway_url=read("TOLLGATE_GATEWAY_URL", "http://127.0.0.1:8080", _url),
+        public_url=read("TOLLGATE_PUBLIC_URL", f"http://{portal}", _url),
+        gateway_url=read("TOLLGATE_GATEWAY_URL", f"http://{bind[0]}:{bind[1]}", _url),
         secret_keys=read("TOLLGATE_SECRET_KEYS", "", str),
         database_url=read("DATABASE_URL", "", str),
         body_bytes_max=read("TOLLGATE_BODY_BYTES_MAX", str(8 << 30), _integer(0, 1 << 50)),

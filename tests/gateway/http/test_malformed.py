@@ -46,6 +46,8 @@ MALFORMED = {
     "a long chunk extension": (400, POST + HOST + CHUNKED + END + b"3;" + b"e" * 5_000 + b"\r\nabc\r\n0\r\n\r\n"),
     "a control character in an extension": (400, POST + HOST + CHUNKED + END + b"3;\x01\r\nabc\r\n0\r\n\r\n"),
     "a trailer that is no header": (400, POST + HOST + CHUNKED + END + b"0\r\nno trailer\r\n\r\n"),
+    "raw UTF-8 in the path": (400, "GET /open/北京 HTTP/1.1\r\n".encode() + HOST + END),
+    "a raw octet in the query": (400, b"GET /open/x?q=\xff HTTP/1.1\r\n" + HOST + END),
     "a folded header": (400, GET + HOST + b"X-A: 1\r\n 2\r\n" + END),
     "a folded first header": (400, GET + b" X-A: 1\r\n" + HOST + END),
     "a bare LF after the request line": (400, b"GET /open/x HTTP/1.1\nHost: api.example\r\n\r\n"),

@@ -15,6 +15,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import hiredis
 
 Argument = bytes | str | int
+UNABLE = ("READONLY", "LOADING", "MASTERDOWN")
+"""Errors of a server that was demoted, or still loads its data, or has lost its master."""
 CONNECT_S_MAX = 1.0
 """Longest wait for a connection, its login and its choice of database."""
 
@@ -120,12 +122,21 @@ class Connection(asyncio.Protocol):
                 self.close()
             return
         waiter, _ = self.pending.popleft()
+        fault = self._fault_of(answer) if isinstance(answer, hiredis.ReplyError) else None
         if waiter.done():
             return
-        if isinstance(answer, hiredis.ReplyError):
-            waiter.set_exception(StoreFault(str(answer)))
-        else:
+        if fault is None:
             waiter.set_result(answer)
+        else:
+            waiter.set_exception(fault)
+
+    def _fault_of(self, answer: hiredis.ReplyError) -> StoreDown | StoreFault:
+        """What an error means. A server that cannot serve us is given up: after a failover its name leads to another one."""
+        text = str(answer)
+        if text.startswith(UNABLE):
+            self.close()
+            return StoreDown(text)
+        return StoreFault(text)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended, by either side."""

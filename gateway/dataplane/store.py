@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -95,12 +96,14 @@ class Store:
         return True
 
     async def _keep_connected(self) -> None:
-        back_off_s = BACK_OFF_S_MIN
+        back_off_s, connected_at = BACK_OFF_S_MIN, time.monotonic()
         while not self._closed:
-            if self._connection is not None:
+            if self._connection is not None or await self._connect_once():
+                connected_at = time.monotonic()
                 await self._lost.wait()
+            if time.monotonic() - connected_at > BACK_OFF_S_MAX:
                 back_off_s = BACK_OFF_S_MIN
-            elif not await self._connect_once():
+            else:  # it cannot be reached, or is of no use: a demoted one takes connections
                 await asyncio.sleep(back_off_s)
                 back_off_s = min(back_off_s * 2, BACK_OFF_S_MAX)
 
@@ -148,11 +151,23 @@ class Store:
             return
         now = loop.time()
         overdue_s = now - connection.pending[0][1]
-        if overdue_s > OVERDUE_S_MAX or (overdue_s > 0 and now - self._watch_due <= WATCH_LATE_S):
+        is_timely = now - self._watch_due <= WATCH_LATE_S
+        if overdue_s > OVERDUE_S_MAX or (overdue_s > 0 and is_timely):
             connection.close()  # first: who is told may ask again at once
             connection.pending_fail()
             return
+        if is_timely:
+            self._late_fail(connection, now)
         self._watch_next(loop)
+
+    @staticmethod
+    def _late_fail(connection: Connection, now: float) -> None:
+        """Nobody waits longer than was promised because an older command may take longer; its answer is dropped when it comes."""
+        late = [waiter for waiter, deadline in connection.pending if deadline < now and not waiter.done()]
+        for waiter in late:
+            waiter.set_exception(StoreDown("the store did not answer in time"))
+            if isinstance(waiter, asyncio.Future):
+                waiter.exception()  # nobody may be waiting any more
 
     async def call(self, *args: Argument) -> Any:
         """Send one command and return its answer. Raises StoreDown or StoreFault."""

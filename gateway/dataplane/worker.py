@@ -36,7 +36,7 @@ from gateway.dataplane.request_ids import RequestIds
 from gateway.dataplane.settings import Settings, settings_read
 from gateway.dataplane.snapshot import Route, Snapshot, snapshot_empty
 from gateway.dataplane.snapshot_source import SnapshotSource
-from gateway.dataplane.steps import authenticate, guard
+from gateway.dataplane.steps import authenticate, guard, replay
 from gateway.dataplane.steps.order import STEPS
 from gateway.dataplane.steps.respond import Respond
 from gateway.dataplane.store import Store
@@ -142,6 +142,7 @@ class Worker:
         plane.directory.watch(plane.subscriber)
         plane.subscriber.listen(INVALIDATE_CHANNEL, self.source.pushed)
         plane.subscriber.on_restored(self.source.wake)
+        plane.store.on_up.append(lambda: replay.since_mark(plane.store))
         await plane.store.start()
         await plane.leases.start(plane.subscriber)
         await plane.subscriber.start()

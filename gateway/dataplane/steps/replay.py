@@ -2,12 +2,17 @@
 
 A nonce that is sent is always checked; an Api may demand one. It counts only when the signature covers it: otherwise
 whoever repeats the request could put another in its place. AppCode calls carry no nonce and are not looked at.
+
+Should the store lose its data, nonces are forgotten that were used. So it also keeps since when it knows them: an Api that
+demands a nonce takes no request that is older than that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import blake2b
+from time import time
 from typing import TYPE_CHECKING
 
 from gateway.core.rejections import Rejection
@@ -22,11 +27,16 @@ if TYPE_CHECKING:
     from gateway.dataplane.pipeline import Step
     from gateway.dataplane.plane import Plane
     from gateway.dataplane.snapshot import Route
+    from gateway.dataplane.store import Store
 
 NONCE_PREFIX = b"tg:n:"
+SINCE_KEY = NONCE_PREFIX + b"since"
+"""Unix milliseconds since which the store knows all nonces. Written when it is absent, so it is lost with them."""
 NONCE_BYTES_MAX = 128
 """Longest X-Ca-Nonce, in bytes; clients send a UUID."""
-NONCE_KEPT_S = TIMESTAMP_WINDOW_MS // 1_000
+NONCE_MARGIN_S = 60
+"""How far the clocks of gateways may lie apart: a nonce is kept for longer than its request is fresh anywhere, in seconds."""
+NONCE_KEPT_S = TIMESTAMP_WINDOW_MS // 1_000 + NONCE_MARGIN_S
 """How long a nonce is remembered at least, in seconds; longer when the request's timestamp stays fresh for longer."""
 NONCE_HASH_BYTES = 16
 RETRY_AFTER_STORE_DOWN_S = 1
@@ -73,10 +83,13 @@ class _Replay:
 
     def _remember(self, call: Call, key: bytes) -> Later | None:
         """Ask the store to keep the nonce if it is new: one command, sent with all others of this turn."""
-        answer = _NonceAnswer(call, self)
+        answer = _DemandedAnswer(call, self) if self._is_required else _NonceAnswer(call, self)
         try:
             self._ask(answer, "SET", key, b"1", "NX", "EX", nonce_kept_s(call))
+            if self._is_required:  # after the nonce: data that are lost in between do not pass for complete
+                self._ask(answer, *since_command(call.received_at))
         except StoreDown:
+            answer.cancel()
             rejection = self.unchecked()
             if rejection is not None:
                 raise rejection from None
@@ -109,6 +122,56 @@ class _NonceAnswer(Later):
         """StoreDown or StoreFault."""
         del fault
         self.go_on(self._replay.unchecked())
+
+
+class _DemandedAnswer(_NonceAnswer):
+    """The same where a nonce is demanded: a second answer says since when nonces are known; None: since this very call."""
+
+    __slots__ = ("_answers",)
+
+    def __init__(self, call: Call, replay: _Replay) -> None:
+        super().__init__(call, replay)
+        self._answers: list[object] = []
+
+    def set_result(self, answer: object, /) -> None:
+        """The first: as above; the second: the mark that was there before."""
+        self._answers.append(answer)
+        call = self.call
+        if len(self._answers) < 2 or call is None:
+            return
+        is_new, since = self._answers
+        since_ms = int(since) if isinstance(since, bytes) else int(call.received_at * 1_000)
+        if is_new is None:
+            self.go_on(Rejection("S403NU"))
+        elif int(call.block.first[b"x-ca-timestamp"]) < since_ms:
+            self.go_on(Rejection("S403TE", "nonces from before then were lost, sign the request again"))
+        else:
+            self.go_on(None)
+
+
+class _Unheeded:
+    """Nobody waits for the answer."""
+
+    def done(self) -> bool:
+        """Always."""
+        return True
+
+    def set_result(self, result: object, /) -> None:
+        """Never called."""
+
+    def set_exception(self, exception: object, /) -> None:
+        """Never called."""
+
+
+def since_command(now: float) -> tuple[bytes | str | int, ...]:
+    """Writes since when nonces are known, at ``now`` (Unix seconds), unless it stands there, and returns what stood there."""
+    return ("SET", SINCE_KEY, int(now * 1_000), "NX", "GET")
+
+
+def since_mark(store: Store) -> None:
+    """Call it when the store is connected: then the first calls after a start, or a loss, are not older than the mark."""
+    with suppress(StoreDown):
+        store.ask(_Unheeded(), *since_command(time()))
 
 
 def _demand(first: Mapping[bytes, bytes], covered: tuple[bytes, ...]) -> None:

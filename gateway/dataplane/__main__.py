@@ -15,6 +15,7 @@ from asyncio.subprocess import Process
 from pathlib import Path
 
 from gateway.dataplane import exposition, pulse
+from gateway.dataplane.background import Background
 from gateway.dataplane.pulse import Pulse
 from gateway.dataplane.settings import REPOSITORY, Settings, SettingsInvalid, settings_read
 
@@ -51,9 +52,10 @@ class Master:
             stale.unlink()
         server = await asyncio.start_server(self._answer, self.settings.metrics_host, self.settings.metrics_port)
         keepers = [loop.create_task(self._keep(index)) for index in range(self.settings.workers)]
-        watch = loop.create_task(self._watch())
+        background = Background(self._stopping.set)
+        background.every(pulse.LOOK_S, self._look)
         await self._stopping.wait()
-        watch.cancel()
+        background.cancel()
         for process in self.workers.values():
             if process.returncode is None:
                 process.terminate()
@@ -104,16 +106,14 @@ class Master:
             self.pulses.pop(index, None)
             heart.close()
 
-    async def _watch(self) -> None:
+    def _look(self) -> None:
         """Kill a worker whose event loop stands still: its calls hang, and the kernel goes on giving it connections."""
-        while True:
-            await asyncio.sleep(pulse.LOOK_S)
-            for index, heart in self.pulses.items():
-                heart.look()
-                process = self.workers[index]
-                if heart.is_dead and process.returncode is None:
-                    log.error("worker %d has said nothing for %d s and is killed", index, heart.silent_looks)
-                    process.kill()
+        for index, heart in self.pulses.items():
+            heart.look()
+            process = self.workers[index]
+            if heart.is_dead and process.returncode is None:
+                log.error("worker %d has said nothing for %d s and is killed", index, heart.silent_looks)
+                process.kill()
 
     def _report_path(self, index: int) -> Path:
         return self.reports / f"{index}.json"

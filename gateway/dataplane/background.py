@@ -1,7 +1,7 @@
-"""A worker's endless tasks: what goes wrong in one round is logged and counted, and the next round comes.
+"""Endless tasks: what goes wrong in one round is logged and counted, and the next round comes.
 
-What each round does is the worker's. A task that ends all the same ends the worker: time-outs that nobody looks at, or routes
-that nobody renews, are worse than a restart by the master.
+What each round does is the worker's, or the master's. A task that ends all the same ends the worker: time-outs that nobody
+looks at, or routes that nobody renews, are worse than a restart by the master.
 """
 
 from __future__ import annotations

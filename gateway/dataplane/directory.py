@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from gateway.dataplane.resp import StoreDown, StoreFault
-from marketplace.contracts.limits import Limits
+from marketplace.contracts.limits import Limits, LimitsTurn
 from marketplace.contracts.segment import caller_pack
 from marketplace.core.secrets import KeyRing, SecretFault
 
@@ -45,7 +46,8 @@ RECHECK_S = 1.0
 class GrantEntry:
     """A grant as the steps use it. ``quota`` and ``rates`` are shared by all credentials of the grant (leases.py owns them).
 
-    ``starts_at`` and ``ends_at`` are Unix seconds. ``buckets`` (of which policies: ``buckets_for``) belong to
+    ``starts_at``, ``ends_at`` and ``turns_at`` are Unix seconds; at ``turns_at`` other limits take over: whoever sees that it
+    has come calls ``turned``, before anything is taken. ``buckets`` (of which policies: ``buckets_for``) belong to
     steps/limit.py, the text of ``policy`` (of which bucket: ``policy_for``) to steps/quota.py.
     """
 
@@ -63,6 +65,8 @@ class GrantEntry:
         "quota",
         "stage",
         "starts_at",
+        "turn",
+        "turns_at",
     )
 
     def __init__(self, value: Mapping[str, Any], *, app_id_bytes: bytes, limits: Limits) -> None:
@@ -73,12 +77,21 @@ class GrantEntry:
         self.starts_at = float(value["starts_at"])
         self.ends_at: float | None = value.get("ends_at")
         self.limits = limits
+        self.turn = LimitsTurn.of_grant(value["limits"])
+        self.turns_at = float(self.turn.at) if self.turn is not None else math.inf
         self.journal_prefix = caller_pack(self.id_bytes, app_id_bytes)
         self.quota: QuotaHandle | None = None
         self.buckets: tuple[RateBucket, ...] = ()
         self.buckets_for: object = None
         self.policy = b""
         self.policy_for: object = None
+
+    def turned(self, leases: Leases) -> None:
+        """Let the other limits take over. What was used stays used, in windows that both have."""
+        assert self.turn is not None
+        self.limits, self.turn, self.turns_at = self.turn.limits, None, math.inf
+        self.quota = leases.quota(self)
+        self.buckets_for = self.policy_for = None
 
 
 class Entry:
@@ -151,6 +164,10 @@ class Directory:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def report(self) -> dict[str, int]:
+        """The counts, for the metrics."""
+        return {"entries": len(self._entries), "misses": self.misses}
 
     def cached_by_key(self, key: str) -> Entry | None:
         """The entry of an AppKey, if it is cached and good; None says: load it."""
@@ -228,7 +245,10 @@ class Directory:
             entry = Entry(value, secret=secret)
             for item in value["grants"]:
                 grant = GrantEntry(item, app_id_bytes=entry.app_id_bytes, limits=Limits.from_dict(item["limits"]))
-                grant.quota = self._leases.quota(grant)
+                if grant.turns_at <= time.time():
+                    grant.turned(self._leases)
+                else:
+                    grant.quota = self._leases.quota(grant)
                 entry.grants[grant.api_id, grant.stage] = grant
         except (ValueError, KeyError, TypeError, SecretFault):
             self.faults += 1
@@ -281,6 +301,6 @@ class Directory:
             entry.is_stale = True
 
     def _recheck_tick(self) -> None:
+        self._recheck = asyncio.get_running_loop().call_later(RECHECK_S, self._recheck_tick)
         if self._subscriber is not None and not self._subscriber.is_live and self._store.is_up:
             self.revalidate()
-        self._recheck = asyncio.get_running_loop().call_later(RECHECK_S, self._recheck_tick)

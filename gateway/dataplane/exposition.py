@@ -107,8 +107,8 @@ def counters(report: Report) -> list[tuple[tuple[str, Labels], float]]:
         "tollgate_lease_round_trips_total": report["leases"]["round_trips"],
         "tollgate_quota_denied_without_store_total": report["leases"]["denied_without_store"],
         "tollgate_quota_allowed_without_store_total": report["leases"]["allowed_without_store"],
-        "tollgate_upstream_retries_total": sum(row[3] for row in report["upstreams"].values()),
-        "tollgate_snapshot_faults_total": report["snapshot_faults"],
+        "tollgate_upstream_retries_total": sums["upstream_retries"],
+        "tollgate_snapshot_faults_total": report["snapshot"]["faults"],
         "tollgate_background_faults_total": report["background_faults"],
         "tollgate_authentication_failures_total": report["authentication"]["failures"],
         "tollgate_authentication_throttled_total": report["authentication"]["throttled"],
@@ -123,18 +123,18 @@ def gauges(reports: Iterable[Report]) -> list[tuple[tuple[str, Labels], float]]:
     for report in reports:
         worker = (("worker", str(report["index"])),)
         rows += [
-            (("tollgate_in_flight", worker), report["in_flight"]),
-            (("tollgate_open_connections", worker), report["open_connections"]),
-            (("tollgate_held_bytes", worker), report["held_bytes"]),
+            (("tollgate_in_flight", worker), report["connections"]["in_flight"]),
+            (("tollgate_open_connections", worker), report["connections"]["open"]),
+            (("tollgate_held_bytes", worker), report["connections"]["held_bytes"]),
             (("tollgate_store_up", worker), int(report["store"]["up"])),
             (("tollgate_journal_failing", worker), int(report["journal"]["failing"])),
             (("tollgate_quota_rebuilding", worker), int(report["leases"]["rebuilding"])),
-            (("tollgate_snapshot_version", worker), report["snapshot_version"]),
-            (("tollgate_snapshot_conflicts", worker), report["snapshot_conflicts"]),
+            (("tollgate_snapshot_version", worker), report["snapshot"]["version"]),
+            (("tollgate_snapshot_conflicts", worker), report["snapshot"]["conflicts"]),
             (("tollgate_directory_entries", worker), report["directory"]["entries"]),
-            (("tollgate_resident_bytes", (*worker, ("pid", str(report["pid"])))), _resident_bytes(report["pid"])),
+            (("tollgate_resident_bytes", worker), _resident_bytes(report["pid"])),
         ]
-        for url, (total, idle, waiting, _) in report["upstreams"].items():
+        for url, (total, idle, waiting) in report["upstreams"].items():
             labels = (*worker, ("upstream", url))
             rows.append((("tollgate_upstream_connections", (*labels, ("state", "busy"))), total - idle))
             rows.append((("tollgate_upstream_connections", (*labels, ("state", "idle"))), idle))

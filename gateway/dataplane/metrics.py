@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from bisect import bisect_left
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from marketplace.contracts.usage import LATENCY_BUCKETS_MS
 if TYPE_CHECKING:
     from gateway.dataplane.call import Call
     from gateway.dataplane.snapshot import Route
+    from gateway.dataplane.upstream import Pool
+    from marketplace.contracts.definition import UpstreamDefinition
 
 BOUNDS_S = tuple(bound / 1000 for bound in LATENCY_BUCKETS_MS)
 CODE_UNROUTED = "unrouted"
@@ -31,6 +34,8 @@ class Metrics:
         self.request_bytes = 0
         self.response_bytes = 0
         self.connections = 0
+        self.upstream_retries = 0
+        self._retries_seen: dict[Pool, int] = {}
 
     def counts_for(self, route: Route) -> dict[str, int]:
         """The counts that a route's calls go to. They outlive the snapshot."""
@@ -56,6 +61,23 @@ class Metrics:
         """Count what was not an HTTP request."""
         self.refused[code] = self.refused.get(code, 0) + 1
 
+    def upstreams_report(self, pools: Mapping[UpstreamDefinition, Pool]) -> dict[str, list[int]]:
+        """Connections, idle ones and waiting calls by URL, which several pools may share; their retries go to the sums.
+
+        A pool is let go when no route needs it: its retries stay counted.
+        """
+        rows: dict[str, list[int]] = {}
+        seen: dict[Pool, int] = {}
+        for definition, pool in pools.items():
+            row = rows.setdefault(definition.url, [0, 0, 0])
+            row[0] += len(pool.exchanges)
+            row[1] += len(pool.idle)
+            row[2] += len(pool.waiting)
+            seen[pool] = pool.retries
+            self.upstream_retries += pool.retries - self._retries_seen.get(pool, 0)
+        self._retries_seen = seen
+        return rows
+
     def flush(self, gauges: dict[str, Any]) -> None:
         """Write everything where the master reads it. A disk that refuses costs the metrics, never a call."""
         content = {
@@ -69,6 +91,7 @@ class Metrics:
                 "request_bytes": self.request_bytes,
                 "response_bytes": self.response_bytes,
                 "connections": self.connections,
+                "upstream_retries": self.upstream_retries,
             },
             **gauges,
         }

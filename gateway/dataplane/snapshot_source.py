@@ -55,6 +55,10 @@ class SnapshotSource:
         """Whether a snapshot is in force, or the store has said that none is published: before, a worker is not ready."""
         return self._known.is_set()
 
+    def report(self) -> dict[str, int]:
+        """The counts, for the metrics."""
+        return {"version": self.version, "conflicts": len(self._current.conflicts), "faults": self.faults}
+
     async def first_look(self) -> None:
         """Wait a moment for the first answer about a snapshot, so that a worker that starts well is ready at once."""
         with suppress(TimeoutError):

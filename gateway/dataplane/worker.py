@@ -212,39 +212,35 @@ class Worker:
 
     def _flush_metrics(self, *, is_ready: bool) -> None:
         plane = self.plane
-        pools = plane.upstreams.pools
+        store, journal, leases = plane.store, plane.journal, plane.leases
         self.metrics.flush(
             {
                 "index": self.index,
                 "boot": self.boot.hex,
                 "ready": is_ready and not plane.draining and self.source.is_known,
-                "snapshot_version": plane.snapshot.version,
-                "snapshot_faults": self.source.faults,
-                "snapshot_conflicts": len(plane.snapshot.conflicts),
                 "background_faults": self._background.faults,
-                "in_flight": sum(held.state in (BUSY, HOLDING) for held in self.connections),
-                "open_connections": len(self.connections),
-                "held_bytes": self.held_bytes,
-                "upstreams": {
-                    definition.url: [len(pool.exchanges), len(pool.idle), len(pool.waiting), pool.retries]
-                    for definition, pool in pools.items()
+                "connections": {
+                    "in_flight": sum(held.state in (BUSY, HOLDING) for held in self.connections),
+                    "open": len(self.connections),
+                    "held_bytes": self.held_bytes,
                 },
-                "store": {"up": plane.store.is_up, "commands": plane.store.commands, "failures": plane.store.failures},
+                "snapshot": self.source.report(),
+                "upstreams": self.metrics.upstreams_report(plane.upstreams.pools),
+                "store": {"up": store.is_up, "commands": store.commands, "failures": store.failures},
                 "journal": {
-                    "events": plane.journal.events,
-                    "groups": plane.journal.groups,
-                    "bytes": plane.journal.bytes_written,
-                    "failures": plane.journal.failures,
-                    "failing": plane.journal.is_failing,
+                    "events": journal.events,
+                    "groups": journal.groups,
+                    "failures": journal.failures,
+                    "failing": journal.is_failing,
                 },
                 "leases": {
-                    "round_trips": plane.leases.round_trips,
-                    "denied_without_store": plane.leases.denied_without_store,
-                    "allowed_without_store": plane.leases.allowed_without_store,
-                    "rebuilding": plane.leases.is_rebuilding,
+                    "round_trips": leases.round_trips,
+                    "denied_without_store": leases.denied_without_store,
+                    "allowed_without_store": leases.allowed_without_store,
+                    "rebuilding": leases.is_rebuilding,
                 },
                 "authentication": watch_of(plane).report(),
-                "directory": {"entries": len(plane.directory), "misses": plane.directory.misses},
+                "directory": plane.directory.report(),
             }
         )
 

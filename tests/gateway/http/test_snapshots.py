@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import redis
 
+from gateway.dataplane.call import Call
 from gateway.dataplane.settings import settings_read
 from gateway.dataplane.snapshot import (
     ROUTES_PER_TURN,
@@ -24,7 +25,7 @@ from gateway.dataplane.snapshot import (
 )
 from gateway.dataplane.snapshot_source import SnapshotSource
 from gateway.dataplane.worker import Worker
-from marketplace.contracts.definition import ApiDefinition
+from marketplace.contracts.definition import ApiDefinition, UpstreamDefinition
 from tests import harness
 from tests.gateway.http.stand import METHODS, Stand, api, apis_of, request, standing, status_of
 
@@ -146,3 +147,22 @@ def push(stand: Stand, text: str, *, version: int) -> None:
         client.set("tg:snapshot:version", version)
         client.publish("tg:invalidate", f"snapshot:{version}")
     time.sleep(0.15)
+
+
+def test_pools_of_one_address_are_shown_together_and_their_retries_stay_counted(worker: Worker) -> None:
+    upstreams, metrics = worker.plane.upstreams, worker.metrics
+    url = "http://alice.example"
+    pools = [upstreams.pool(UpstreamDefinition(url, timeout_ms=timeout_ms)) for timeout_ms in (1_000, 2_000)]
+    for pool in pools:
+        call = Call()
+        call.outcome, call.waiting_since = "", 0.0
+        pool.waiting.append(call)
+        pool.retries = 3
+    for _ in range(2):
+        assert metrics.upstreams_report(upstreams.pools) == {url: [0, 0, 2]}
+        assert metrics.upstream_retries == 6
+    pools[0].waiting.clear()
+    upstreams.retain({UpstreamDefinition(url, timeout_ms=2_000)})
+    upstreams.sweep(0.0)
+    assert metrics.upstreams_report(upstreams.pools) == {url: [0, 0, 1]}
+    assert metrics.upstream_retries == 6

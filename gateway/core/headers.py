@@ -34,6 +34,9 @@ _STRANGERS_WORD = frozenset(
 )
 """Claims about the way so far: set by us, never believed from a client."""
 
+APP_CODE_PARAMETERS = frozenset((b"AppCode", b"appcode", b"appCode", b"APPCODE", b"APPCode"))
+"""Not headers: the spellings of the query parameter that carries an AppCode. A credential too, so it never goes upstream."""
+
 _CREDENTIALS = frozenset(
     (
         b"x-ca-key",

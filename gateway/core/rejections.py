@@ -1,4 +1,4 @@
-"""Rejections: every refusal of the gateway in one table: code, status, title and public text; and its one rendering.
+"""Rejections: every refusal that the gateway makes in one table: code, status, title and public text; and its one rendering.
 
 Codes and texts follow docs/protocol.md, because market clients test for them. Codes that the protocol
 lacks keep its shape: class letter, HTTP status, two letters. Steps raise ``Rejection``; http1 sends what ``render`` makes.
@@ -61,7 +61,6 @@ _ROWS = (
     Kind("I413RL", 413, "Body too large", "Request body too Large"),
     # Clients know the code I413UL; HTTP says 414 for it (RFC 9110 section 15.5.15).
     Kind("I413UL", 414, "URL too large", "Request URL too Large"),
-    Kind("I400CT", 400, "Invalid content type", "Invalid Content-Type: {detail}"),
     Kind("I417EX", 417, "Unsupported expectation", "Unsupported Expect {detail}"),
     Kind("I431HL", 431, "Headers too large", "Request headers too Large {detail}"),
     Kind("I501UM", 501, "Unknown method", "Unsupported Method {detail}"),
@@ -73,7 +72,6 @@ _ROWS = (
     # What was asked for does not exist.
     Kind("I404NF", 404, "API not found", "API not found {detail}"),
     Kind("I400SG", 400, "Invalid stage", "Invalid Stage {detail}"),
-    Kind("I404DO", 404, "Invalid domain", "Invalid Domain {detail}"),
     # Who asks.
     Kind("A400AC", 400, "Invalid AppCode", "Invalid AppCode {detail}"),
     Kind("A400IK", 400, "Invalid AppKey", "Invalid AppKey"),
@@ -83,24 +81,14 @@ _ROWS = (
     Kind("I403AA", 403, "Not authorized for this API", "Unauthorized"),
     Kind("I400I5", 400, "Invalid Content-MD5", "Invalid Content-MD5 {detail}"),
     Kind("I400NC", 400, "Nonce missing", "X-Ca-Nonce is required"),
-    Kind("I400IP", 400, "Invalid parameter", "Invalid parameter {detail}"),
     Kind("S403NU", 403, "Nonce used", "Nonce Used"),
     Kind("S403TE", 403, "Timestamp expired", "X-Ca-Timestamp is expired"),
     # How much.
-    Kind("T429ID", 429, "Rate limit of the domain", "Throttled by DOMAIN Flow Control"),
-    Kind("T429IN", 429, "Rate limit of the instance", "Throttled by INSTANCE Flow Control"),
-    Kind("T429GR", 429, "Rate limit of the group", "Throttled by GROUP Flow Control"),
     Kind("T429PA", 429, "Rate limit of the API", "Throttled by API Flow Control"),
-    Kind("T429PR", 429, "Rate limit of the policy", "Throttled by PLUGIN Flow Control"),
     Kind("T429US", 429, "Rate limit of the organization", "Throttled by USER Flow Control"),
     Kind("T429AP", 429, "Rate limit of the app", "Throttled by APP Flow Control"),
-    Kind("T429SR", 429, "Rate limit of the server", "Throttled by SERVER Flow Control"),
     Kind("T429MR", 429, "Too many requests", "Too Many Requests, throttle by {detail}"),
     Kind("B403MQ", 403, "Quota exhausted", "Api Market Subscription quota exhausted"),
-    Kind("B403ME", 403, "Subscription expired", "Api Market Subscription expired"),
-    Kind("B403MO", 403, "Subscription overdue", "Api Market Subscription overdue"),
-    Kind("B403MI", 403, "Subscription invalid", "Api Market Subscription invalid"),
-    Kind("B403OD", 403, "Provider overdue", "Provider Account Overdue"),
     # The gateway itself.
     Kind("X500ER", 500, "Internal error", "Service Internal Error"),
     Kind("X503BZ", 503, "Service busy", "Service Busy"),

@@ -1,6 +1,7 @@
 """The gateway's own signature on what it sends to an upstream: X-Ca-Proxy-Signature (the backend signature of Alibaba Cloud).
 
-Not the client's signature (canonical.py): four parts, lower-case names in the block, ``key=`` for an empty value.
+Not the client's signature (canonical.py): four parts, lower-case names in the block, ``key=`` for an empty value. It is held to
+the protocol's vectors; no policy of an Api asks for it yet, so the data plane does not call it.
 """
 
 from collections.abc import Mapping

@@ -11,6 +11,7 @@ from collections.abc import Coroutine, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from gateway.core.headers import APP_CODE_PARAMETERS
 from gateway.core.rejections import Rejection
 from gateway.core.signatures.canonical import SignatureFault, pairs_decode
 from gateway.core.signatures.content import EMPTY_MD5, BodyCheck, Freshness, content_matches, timestamp_judge
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 APP_KEY_BYTES_MAX = 64
 APP_CODE_BYTES_MAX = 128
 """Longest AppKey and AppCode that are looked up, in bytes."""
-APP_CODE_PARAMETERS = (b"AppCode", b"appcode", b"appCode", b"APPCODE", b"APPCode")
-"""The spellings of the query parameter that existing clients use (docs/authentication.md)."""
 FORM_INLINE_BYTES_MAX = 16_384
 """Longest signed form, in octets, that is checked on the event loop, in some milliseconds at worst; longer ones go aside."""
 RETRY_AFTER_STORE_DOWN_S = 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from gateway.core.headers import APP_CODE_PARAMETERS
 from gateway.core.routes import PathInvalid, percent_decode
 
 if TYPE_CHECKING:
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
     from gateway.dataplane.pipeline import Step
     from gateway.dataplane.plane import Plane
     from gateway.dataplane.snapshot import Route
-
-APP_CODE_PARAMETERS = frozenset((b"AppCode", b"appcode", b"appCode", b"APPCODE", b"APPCode"))
-"""The spellings of the AppCode parameter that clients use: a credential, so it never goes upstream."""
 
 _MAYBE_APP_CODE = re.compile(rb"(?i:appcode)|%")
 _EXPECTS = b"Expect: 100-continue\r\n"

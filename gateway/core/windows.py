@@ -42,6 +42,22 @@ def window_at(limit: QuotaLimit, now_s: float) -> Window | None:
     return _calendar(limit.window, _zone(limit.time_zone), moment_s)
 
 
+def window_in_force(limit: QuotaLimit, now_s: float) -> Window:
+    """``window_at``, but when billing has not yet turned the period, the next one is taken to be as long as the last.
+
+    Everybody who counts in a window or rebuilds it must ask here: they would count in different places.
+    """
+    window = window_at(limit, now_s)
+    if window is not None:
+        return window
+    start, end = limit.period_start, limit.period_end
+    if now_s < start or end <= start:
+        return Window("period", start, max(end, start + 1))
+    length = end - start
+    turned = end + int((now_s - end) // length) * length
+    return Window("period", turned, turned + length)
+
+
 def _hour(zone: ZoneInfo, moment_s: int) -> Window:
     """Hours of 3600 s that begin when the local clock shows a full hour (in zones with half-hour offsets too).
 

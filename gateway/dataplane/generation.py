@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gateway.dataplane.leases import Leases
 
 JOIN_KEPT_S = 60
-"""What workers said for one rebuild is no good for a later one."""
+"""What workers said for one rebuild is no good for a later one; they say it again for as long as one goes on."""
 
 
 class Generation:
@@ -35,7 +35,7 @@ class Generation:
             if name is None:
                 self.is_rebuilding = True
                 epoch = await leases.store.call("GET", EPOCH_KEY)
-                if epoch is not None and epoch != self._joined_epoch:
+                if epoch is not None:
                     await self._join(epoch)
                 return
         except (StoreDown, StoreFault):
@@ -60,9 +60,10 @@ class Generation:
             for bucket in leases.active():
                 bucket.rebase(keep=0)
             self._joined_at = leases.journal.sequence
-        for bucket in leases.active():
-            if bucket.held or bucket.charged:
-                await bucket.report(epoch=epoch)
+        if epoch != self._joined_epoch:
+            for bucket in leases.active():
+                if bucket.held or bucket.charged:
+                    await bucket.report(epoch=epoch)
         await leases.store.call("HSETNX", JOIN_KEY, leases.owner, self._joined_at)
         await leases.store.call("EXPIRE", JOIN_KEY, JOIN_KEPT_S)
         self._joined_epoch = epoch

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gateway.core.quotas import lease_wanted, observed_rate
-from gateway.core.windows import Window, resets_at_text, window_at
+from gateway.core.windows import Window, resets_at_text, window_in_force
 from gateway.dataplane.lease_scripts import EPOCH_KEY, GENERATION_KEY, LOST, QUOTA_LEASE, STALE
 from gateway.dataplane.resp import StoreDown, StoreFault
 from marketplace.contracts.limits import Limits, QuotaLimit
@@ -48,7 +48,7 @@ class QuotaHandle:
         self.grant_hex = grant_hex
         self.limit: QuotaLimit = limits.quota
         self.plan_name = limits.plan_name
-        self.bucket = leases.bucket(self, self.window(time.time()))
+        self.bucket = leases.bucket(self, window_in_force(self.limit, time.time()))
 
     def change(self, limits: Limits) -> None:
         """Take over new limits: what was used stays used, so that a raised quota helps in the middle of its window."""
@@ -57,28 +57,16 @@ class QuotaHandle:
         if limits.quota == self.limit:
             return
         self.limit = limits.quota
-        window = self.window(time.time())
+        window = window_in_force(self.limit, time.time())
         if window != self.bucket.window:
             self.bucket = self.leases.bucket(self, window)
         self.bucket.limit_changed(self.limit)
-
-    def window(self, now: float) -> Window:
-        """The window of a moment. When billing has not yet turned the period, the next one is taken to be as long as the last."""
-        window = window_at(self.limit, now)
-        if window is not None:
-            return window
-        start, end = self.limit.period_start, self.limit.period_end
-        if now < start or end <= start:
-            return Window("period", start, max(end, start + 1))
-        length = end - start
-        turned = end + int((now - end) // length) * length
-        return Window("period", turned, turned + length)
 
     def at(self, now: float) -> QuotaBucket:
         """The bucket of a moment; the one of the window before gives its units back by itself."""
         bucket = self.bucket
         if not bucket.starts_at <= now < bucket.ends_at:
-            window = self.window(now)
+            window = window_in_force(self.limit, now)
             if window != bucket.window:
                 bucket = self.bucket = self.leases.bucket(self, window)
         return bucket

@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 import psycopg
 import redis
 
-from gateway.core.windows import Window, window_at
+from gateway.core.windows import Window, window_in_force
 from gateway.dataplane.journal import OPEN_SUFFIX, SEALED_SUFFIX
 from gateway.dataplane.lease_scripts import EPOCH_KEY, GENERATION_KEY, JOIN_KEY, QUOTA_BASE
 from gateway.dataplane.leases import quota_key
@@ -28,10 +28,14 @@ from marketplace.contracts.limits import Limits
 
 log = logging.getLogger("tollgate.recovery")
 
-JOIN_S_MIN = 1.0
-"""Workers look for the generation twice a second; those of other nodes are given this long to say that they are there."""
-JOIN_S_MAX = 3.0
-"""How long a living worker of this node may take to join; afterwards all that it shipped is in the base."""
+FIRST_S_MIN = 1.0
+"""The wait of a first start, when nothing was ever used: nothing can be lost."""
+JOIN_S_MIN = 5.0
+"""How long workers of other nodes are given to say that they are there: they look twice a second, and may have to connect first."""
+JOIN_S_MAX = 10.0
+"""How long a living worker of this node may take to join; afterwards all that it has sealed is in the base."""
+LATE_S = 900.0
+"""A call may reach the quota this long after it began: its body takes time."""
 FOREIGN_S_MAX = 30.0
 """How long to wait for segments of joined workers that are not in PostgreSQL yet."""
 LOCK_KEY = "tg:quota:rebuild"
@@ -74,7 +78,9 @@ class Rebuild:
             self.epoch, self.seen_at = epoch, now
         joined = {key.decode(): int(value) for key, value in _hash(store, JOIN_KEY).items()}
         waited_s = now - self.seen_at
-        if waited_s < JOIN_S_MIN or not _is_quiet(self.journal_dir, joined, is_late=waited_s > JOIN_S_MAX):
+        if waited_s < FIRST_S_MIN or (waited_s < JOIN_S_MIN and _was_used(connection)):
+            return False
+        if not _is_quiet(self.journal_dir, joined, is_late=waited_s > JOIN_S_MAX):
             return False
         if waited_s < FOREIGN_S_MAX and not _is_shipped(connection, joined):
             return False
@@ -119,6 +125,12 @@ def _hash(store: redis.Redis, key: str) -> Mapping[bytes, bytes]:
     return dict(value)
 
 
+def _was_used(connection: psycopg.Connection) -> bool:
+    with connection.transaction():
+        row = connection.execute("SELECT EXISTS (SELECT FROM marketplace_usagesegment)").fetchone()
+    return row is not None and bool(row[0])
+
+
 def _is_quiet(journal_dir: Path, joined: Mapping[str, int], *, is_late: bool) -> bool:
     """Whether all that must be in the base is shipped: all of the dead, and what the living have before they joined."""
     for folder in boot_folders(journal_dir):
@@ -129,7 +141,7 @@ def _is_quiet(journal_dir: Path, joined: Mapping[str, int], *, is_late: bool) ->
             if sealed or segments_list(folder, OPEN_SUFFIX):
                 return False
         elif folder.name not in joined:
-            if not is_late:
+            if sealed or not is_late:
                 return False
         elif any(int(path.stem) < joined[folder.name] for path in sealed):
             return False
@@ -160,15 +172,15 @@ def counters_write(store: redis.Redis, connection: psycopg.Connection, *, joined
 
 
 def _windows(connection: psycopg.Connection, now: float) -> dict[Window, list[UUID]]:
-    """The live grants with a quota, by the window that they are in now."""
+    """The live grants with a quota, by the window that they are in now, and by one that ended so lately that calls of it may still come."""
     with connection.transaction():
         rows = connection.execute(_GRANTS).fetchall()
     windows: dict[Window, list[UUID]] = {}
     for grant_id, value in rows:
         quota = Limits.from_dict(value).quota
-        window = window_at(quota, now) if quota is not None else None
-        if window is not None:
-            windows.setdefault(window, []).append(grant_id)
+        if quota is not None:
+            for window in {window_in_force(quota, now), window_in_force(quota, now - LATE_S)}:
+                windows.setdefault(window, []).append(grant_id)
     return windows
 
 

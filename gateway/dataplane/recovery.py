@@ -1,7 +1,7 @@
-"""Recovery: what a worker left behind when it died: its open segments are cut, completed and sealed; its leases go back.
+"""Recovery: what a worker left behind when it died: its open segments are cut, completed and sealed, its folder goes.
 
 A worker holds a lock on its folder; when the lock can be taken, it is dead. Every step may be interrupted and repeated.
-Shipping what is sealed here is shipper.py's; counters that Valkey lost are quota_rebuild.py's.
+Its leases go back by lease_recovery.py; shipping what is sealed here is shipper.py's.
 """
 
 from __future__ import annotations
@@ -13,24 +13,13 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from uuid import UUID
 
-import redis
-
-from gateway.dataplane.evidence import evidence_name, evidence_read
-from gateway.dataplane.journal import LOCK_NAME, OPEN_SUFFIX, SEALED_SUFFIX, segment_path
-from gateway.dataplane.lease_list import LIST_NAME, SCRATCH_SUFFIX, keys_listed
-from gateway.dataplane.lease_scripts import QUOTA_LEAVE
-from gateway.dataplane.leases import quota_key
+from gateway.dataplane.journal import LOCK_NAME, OPEN_SUFFIX, SEALED_SUFFIX
 from marketplace.contracts import segment
 from marketplace.contracts.segment import (
     CLOSED,
-    COUNTED_KINDS,
     OPENED,
-    WINDOW_NAMES,
     RawRecord,
     SegmentCorrupt,
     SegmentReader,
@@ -138,74 +127,6 @@ def _set_aside(path: Path, rest: bytes) -> None:
     if rest:
         with path.with_suffix(TORN_SUFFIX).open("ab") as file:
             file.write(rest)
-
-
-@dataclass(frozen=True, slots=True)
-class _Owner:
-    """What a dead worker last said to one counter."""
-
-    charged: int
-    held: int
-    sequence: int
-
-
-def leases_return(folder: Path, *, evidence_dir: Path, store: redis.Redis) -> int:
-    """Give back what a dead worker had leased and not charged; returns the units. Hold its lock; its segments must be sealed.
-
-    Charged are the units that it had reported, and those of calls in its segments since that report. Safe to repeat: the
-    counter forgets the owner in the same script. Raises redis.RedisError, OSError; then nothing is forgotten.
-    """
-    path = folder / LIST_NAME
-    if not path.exists():
-        return 0
-    owners = {key: owner for key in keys_listed(path) if (owner := _owner_read(store, key, folder.name)) is not None}
-    holding = [owner.sequence for owner in owners.values() if owner.held > 0]
-    charged = _charged_since(folder, min(holding), evidence_dir) if holding else []
-    returned = 0
-    for key, owner in owners.items():
-        final = owner.charged
-        if owner.held > 0:
-            final += sum(units for sequence, name, units in charged if name == key and sequence >= owner.sequence)
-        back, _ = store.eval(QUOTA_LEAVE.text, 1, key, folder.name, final)
-        returned += int(back)
-    path.with_suffix(SCRATCH_SUFFIX).unlink(missing_ok=True)
-    path.unlink()
-    if returned:
-        log.info("returned %d units that a dead worker held", returned)
-    return returned
-
-
-def _owner_read(store: redis.Redis, key: str, boot_hex: str) -> _Owner | None:
-    value: Any = store.hget(key, f"o:{boot_hex}")
-    if value is None:
-        return None
-    charged, held, _, sequence, _ = value.decode().split(":")
-    return _Owner(int(charged), int(held), int(sequence))
-
-
-def _charged_since(folder: Path, first: int, evidence_dir: Path) -> list[tuple[int, str, int]]:
-    """(sequence, counter, units) of the calls in this worker's segments from ``first`` on, wherever they are by now."""
-    boot = UUID(hex=folder.name)
-    sums: dict[tuple[int, str], int] = {}
-    sequence = first
-    while (content := _segment_find(folder, boot, sequence, evidence_dir)) is not None:
-        for raw in SegmentReader(content).records():
-            if raw.kind in COUNTED_KINDS and raw.units and raw.window_code:
-                kind = WINDOW_NAMES[raw.window_code]
-                name = quota_key(raw.caller[:16].hex(), str(kind), raw.window_start)
-                sums[sequence, name] = sums.get((sequence, name), 0) + raw.units
-        sequence += 1
-    return [(sequence, name, units) for (sequence, name), units in sums.items()]
-
-
-def _segment_find(folder: Path, boot: UUID, sequence: int, evidence_dir: Path) -> bytes | None:
-    try:
-        return segment_path(folder, sequence, SEALED_SUFFIX).read_bytes()
-    except FileNotFoundError:
-        try:
-            return evidence_read(evidence_dir, evidence_name(boot, sequence))
-        except FileNotFoundError:
-            return None
 
 
 def folder_remove(folder: Path) -> bool:

@@ -23,13 +23,13 @@ import redis
 
 from gateway.dataplane.evidence import evidence_name, evidence_write
 from gateway.dataplane.journal import SEALED_SUFFIX
+from gateway.dataplane.lease_recovery import leases_return
 from gateway.dataplane.quota_rebuild import Rebuild
 from gateway.dataplane.recovery import (
     CORRUPT_SUFFIX,
     boot_folders,
     dead_locked,
     folder_remove,
-    leases_return,
     segments_list,
     segments_recover,
 )
@@ -109,7 +109,11 @@ class Shipper:
                 return False
             try:
                 self.ship(connection, path)
-            except SegmentCorrupt as fault:
+            except (
+                ValueError,
+                psycopg.DataError,
+                psycopg.IntegrityError,
+            ) as fault:  # of this file, whenever it is tried
                 self._quarantine(path, fault)
             except psycopg.Error as fault:
                 self._database_lost(fault)
@@ -162,10 +166,13 @@ class Shipper:
             raise SegmentCorrupt(f"segment {boot} {sequence} does not continue the one before it")
 
     def _quarantine(self, path: Path, fault: Exception) -> None:
-        """Set a damaged segment aside for a human, and say so: it is neither billed nor thrown away."""
+        """Set a segment aside that is damaged, or that no table takes, for a human, and say so: it is neither billed nor thrown away."""
         self.corrupt += 1
         self._failed("%s is set aside: %s", path, fault)
-        path.rename(path.with_suffix(CORRUPT_SUFFIX))
+        try:
+            path.rename(path.with_suffix(CORRUPT_SUFFIX))
+        except OSError as refused:
+            self._failed("%s stays where it is: %s", path, refused)
 
     def _counters(self) -> None:
         connection = self._database()

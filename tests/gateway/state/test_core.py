@@ -114,6 +114,14 @@ def test_outside_its_billing_period_a_quota_has_no_window() -> None:
     assert windows.window_at(replace(limit, period_end=300), 200.0) == ("period", 100, 300)
 
 
+def test_a_period_that_billing_has_not_turned_goes_on_in_windows_as_long_as_the_last() -> None:
+    limit = QuotaLimit(units=1, window="period", period_start=100, period_end=200)
+    assert windows.window_in_force(limit, 150) == ("period", 100, 200)
+    assert windows.window_in_force(limit, 200) == ("period", 200, 300)
+    assert windows.window_in_force(limit, 499.9) == ("period", 400, 500)
+    assert windows.window_in_force(limit, 50) == ("period", 100, 200)
+
+
 @given(st.integers(0, 30_000), st.lists(st.tuples(st.integers(1, 4_000), st.integers(1, 8)), max_size=400))
 @settings(max_examples=80, deadline=None)
 def test_leases_never_add_up_to_more_than_the_limit_and_end_one_by_one(limit: int, asks: list[tuple[int, int]]) -> None:

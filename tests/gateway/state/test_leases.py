@@ -16,6 +16,8 @@ import redis
 
 from gateway.dataplane import lease_list, recovery
 from gateway.dataplane import leases as leases_module
+from gateway.dataplane.journal import SEALED_SUFFIX
+from gateway.dataplane.lease_recovery import leases_return
 from gateway.dataplane.quota_bucket import QuotaHandle
 from gateway.dataplane.store import StoreDown
 from marketplace.contracts.limits import QuotaLimit
@@ -147,9 +149,7 @@ async def test_a_counter_that_the_disk_cannot_list_is_not_leased_and_recovery_fi
         assert await worker.call(handle) is not None
         assert used(valkey, handle) > 1
         await worker.die()
-        with recovery.dead_locked(worker.journal.folder):
-            recovery.segments_recover(worker.journal.folder)
-            recovery.leases_return(worker.journal.folder, evidence_dir=tmp_path, store=valkey)
+        recover(worker, valkey)
         assert used(valkey, handle) == 1
 
 
@@ -208,11 +208,53 @@ async def test_what_a_killed_worker_held_comes_back_once_and_what_it_charged_doe
         with recovery.dead_locked(doomed.journal.folder) as is_dead:
             assert is_dead
             recovery.segments_recover(doomed.journal.folder)
-            returned = recovery.leases_return(doomed.journal.folder, evidence_dir=tmp_path, store=valkey)
+            returned = leases_return(doomed.journal.folder, evidence_dir=tmp_path, store=valkey)
             assert returned > 0
-            assert recovery.leases_return(doomed.journal.folder, evidence_dir=tmp_path, store=valkey) == 0
+            assert leases_return(doomed.journal.folder, evidence_dir=tmp_path, store=valkey) == 0
         assert used(valkey, other) == 130
         assert await call_until_refused(heir, other) == DAY.units - 130
+
+
+def recover(worker: Worker, valkey: Any) -> int:
+    """What the shipper does when it finds a dead worker."""
+    folder = worker.journal.folder
+    with recovery.dead_locked(folder):
+        recovery.segments_recover(folder)
+        return leases_return(folder, evidence_dir=folder, store=valkey)
+
+
+@pytest.mark.parametrize("fate", ["missing", "damaged"])
+async def test_where_the_journal_of_a_killed_worker_has_a_gap_its_units_stay_spent(
+    tmp_path: Path, valkey: Any, fate: str
+) -> None:
+    async with workers(tmp_path, 1, seal_s=60) as (worker,):
+        handle = worker.quota(uuid4(), DAY)
+        while worker.journal.sequence < 3 or handle.bucket.free < 2:
+            assert await worker.call(handle) is not None
+            worker.journal.seal()
+        before = used(valkey, handle)
+        assert before > handle.bucket.charged
+        await worker.die()
+        for path in recovery.segments_list(worker.journal.folder, SEALED_SUFFIX)[-2:-1]:
+            if fate == "damaged":
+                path.with_suffix(recovery.CORRUPT_SUFFIX).write_bytes(path.read_bytes()[:-80])
+            path.unlink()
+        assert recover(worker, valkey) == 0 and used(valkey, handle) == before
+
+
+async def test_calls_on_credit_since_the_last_report_of_a_killed_worker_are_counted(
+    tmp_path: Path, valkey: Any
+) -> None:
+    async with workers(tmp_path, 1) as (worker,):
+        handle = worker.quota(uuid4(), replace(DAY, units=2, hard=False))
+        assert await worker.call(handle) is not None
+        await until(lambda: used(valkey, handle) == 1 and handle.bucket.reported_held == handle.bucket.held == 0)
+        worker.leases._clockwork.cancel()  # type: ignore[union-attr]
+        for _ in range(3):
+            assert await worker.call(handle) is not None
+        await worker.die()
+        recover(worker, valkey)
+        assert used(valkey, handle) == 4
 
 
 async def test_a_window_that_ends_gives_its_units_back_and_the_next_begins_at_zero(tmp_path: Path, valkey: Any) -> None:
@@ -246,9 +288,7 @@ async def test_late_calls_of_a_window_that_is_over_get_what_is_left_of_it_and_no
         assert [await worker.call(handle, at=began) is not None for _ in range(4)] == [True, False, False, False]
         assert int(valkey.hget(key, "u")) == 4
         await worker.die()
-        with recovery.dead_locked(worker.journal.folder):
-            recovery.segments_recover(worker.journal.folder)
-            recovery.leases_return(worker.journal.folder, evidence_dir=tmp_path, store=valkey)
+        recover(worker, valkey)
         assert int(valkey.hget(key, "u")) == 4
 
 

@@ -6,6 +6,7 @@ import os
 import time
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,12 +15,15 @@ import psycopg
 import pytest
 from django.db import connection
 
-from gateway.dataplane import recovery
+from gateway.dataplane import quota_rebuild, recovery
 from gateway.dataplane.evidence import evidence_read
 from gateway.dataplane.journal import OPEN_SUFFIX, SEALED_SUFFIX, Journal, segment_path
 from gateway.dataplane.journal_records import encode_event
+from gateway.dataplane.leases import TICK_S
 from gateway.dataplane.quota_bucket import QuotaHandle
+from gateway.dataplane.resp import CONNECT_S_MAX
 from gateway.dataplane.shipper import Shipper
+from gateway.dataplane.store import BACK_OFF_S_MAX
 from marketplace.contracts.limits import QuotaLimit
 from marketplace.contracts.segment import CLOSED, SegmentReader, header_encode, raw_encode, seal_encode, sealed_read
 from marketplace.models import UsageSegment, UsageTally
@@ -33,11 +37,12 @@ def tallied() -> int:
     return sum(UsageTally.objects.values_list("calls", flat=True))
 
 
-def segment_rebuild(content: bytes, *, opened_at_us: int) -> bytes:
-    """The same calls in a well-formed segment that says it was opened at another time."""
+def segment_rebuild(content: bytes, *, opened_at_us: int | None = None, **changed: int) -> bytes:
+    """The same calls, with fields ``changed``, in a well-formed segment that may say it was opened at another time."""
     reader, records = sealed_read(content)
     assert reader.seal is not None
-    body = header_encode(replace(reader.header, opened_at_us=opened_at_us)) + b"".join(map(raw_encode, records))
+    header = reader.header if opened_at_us is None else replace(reader.header, opened_at_us=opened_at_us)
+    body = header_encode(header) + b"".join(raw_encode(raw._replace(**changed)) for raw in records)
     return body + seal_encode(replace(reader.seal, sha256=hashlib.sha256(body).digest()))
 
 
@@ -86,6 +91,31 @@ def test_a_damaged_segment_is_set_aside_and_said_not_billed_and_not_thrown_away(
     shipper.round()
     assert shipper.corrupt == 1 and path.with_suffix(recovery.CORRUPT_SUFFIX).read_bytes() == bytes(content)
     assert [segment.sequence for segment in UsageSegment.objects.all()] == [1]
+
+
+def test_a_segment_that_no_table_takes_is_set_aside_and_the_others_go_on(shipper: Shipper) -> None:
+    journal = write(shipper.journal_dir)
+    path = segment_path(journal.folder, 0, SEALED_SUFFIX)
+    path.write_bytes(segment_rebuild(path.read_bytes(), request_bytes=2**64 - 1))
+    write(shipper.journal_dir, calls=2)
+    shipper.round()
+    assert shipper.corrupt == 1 and path.with_suffix(recovery.CORRUPT_SUFFIX).exists()
+    assert tallied() == 2 and shipper.report()["database_up"]
+
+
+def test_a_segment_that_cannot_be_set_aside_does_not_stop_the_others(
+    shipper: Shipper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = segment_path(write(shipper.journal_dir).folder, 0, SEALED_SUFFIX)
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    write(shipper.journal_dir, calls=2)
+
+    def refuse(*args: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    shipper.round()
+    assert damaged.exists() and tallied() == 2
 
 
 def test_another_segment_under_a_number_that_was_shipped_is_set_aside_not_taken_for_a_second_try(
@@ -220,9 +250,10 @@ def test_an_ended_stream_is_one_call_of_its_whole_size(shipper: Shipper) -> None
 
 
 def test_lost_counters_are_rebuilt_from_tallies_and_open_journals(
-    shipper: Shipper, valkey: Any, django_db_blocker: Any
+    shipper: Shipper, valkey: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Valkey comes back empty in the middle of a day: nobody gets the day's units a second time, nobody loses any."""
+    monkeypatch.setattr(quota_rebuild, "JOIN_S_MIN", 1.0)
     limit = QuotaLimit(units=200, window="day")
     grant_id = grant_insert(limit)
 
@@ -254,6 +285,36 @@ def test_lost_counters_are_rebuilt_from_tallies_and_open_journals(
     assert answered == used == limit.units
     if connection.connection is not None:
         connection.close()
+
+
+def test_a_lost_counter_of_a_period_that_billing_has_not_turned_is_rebuilt_too(shipper: Shipper, valkey: Any) -> None:
+    midnight = int(time.time()) // 86_400 * 86_400
+    limit = QuotaLimit(units=200, window="period", period_start=midnight - 2 * 86_400, period_end=midnight - 86_400)
+    grant_id = grant_insert(limit)
+
+    async def run() -> str:
+        async with workers(shipper.journal_dir, 1) as (worker,):
+            handle = worker.quota(grant_id, limit)
+            for _ in range(3):
+                assert await worker.call(handle) is not None
+            return handle.bucket.key
+
+    key = asyncio.run(run())
+    shipper.round()
+    valkey.flushdb()
+    database = shipper._database()
+    assert database is not None
+    quota_rebuild.counters_write(valkey, database, joined={}, now=time.time())
+    assert int(valkey.hget(key, "u")) == 3
+
+
+def test_a_rebuild_waits_for_workers_that_must_connect_first_and_for_what_late_ones_have_sealed(tmp_path: Path) -> None:
+    assert quota_rebuild.JOIN_S_MIN > CONNECT_S_MAX + BACK_OFF_S_MAX + TICK_S
+    journal = write(tmp_path, close=False)
+    assert not quota_rebuild._is_quiet(tmp_path, {}, is_late=True)
+    segment_path(journal.folder, 0, SEALED_SUFFIX).unlink()
+    assert quota_rebuild._is_quiet(tmp_path, {}, is_late=True)
+    assert not quota_rebuild._is_quiet(tmp_path, {}, is_late=False)
 
 
 async def spend_open(worker: Any, handle: QuotaHandle) -> int:

@@ -31,12 +31,13 @@ def compile(route: Route, plane: Plane) -> Step | None:
 
 
 class Limit:
-    """The step of one route."""
+    """The step of one route. It does not hold the route, which holds it: a replaced snapshot must go at once."""
 
-    __slots__ = ("_api_bucket", "_journal", "_leases", "_policies", "_route")
+    __slots__ = ("_api_bucket", "_api_id", "_journal", "_leases", "_policies", "_stage")
 
     def __init__(self, route: Route, plane: Plane) -> None:
-        self._route = route
+        self._api_id = route.api_id
+        self._stage = route.stage
         self._leases = plane.leases
         self._journal = plane.journal
         self._policies = route.policies
@@ -91,14 +92,14 @@ class Limit:
     def _buckets_find(self, grant: GrantEntry, entry: Entry | None) -> tuple[RateBucket, ...]:
         """All rates that this grant's calls on this Api obey, and remember them on the grant."""
         assert entry is not None
-        route, policies, rate = self._route, self._policies, self._leases.rate
+        policies, rate = self._policies, self._leases.rate
         found = list(self._api_bucket)
         if policies.rate_organization is not None:
-            key = f"{{{route.api_id}:{entry.organization_id}}}:{route.stage}:organization"
+            key = f"{{{self._api_id}:{entry.organization_id}}}:{self._stage}:organization"
             found.append(rate(key, policies.rate_organization, name="organization"))
         of_app = policies.rate_app_exceptions.get(entry.app_id, policies.rate_app)
         if of_app is not None:
-            found.append(rate(f"{{{route.api_id}:{entry.app_id}}}:{route.stage}:app", of_app, name="app"))
+            found.append(rate(f"{{{self._api_id}:{entry.app_id}}}:{self._stage}:app", of_app, name="app"))
         for index, limit in enumerate(grant.limits.rates):
             name = "plan" if index == 0 else f"plan-{index + 1}"
             found.append(rate(f"{{{grant.id_bytes.hex()}}}:{index}:plan", limit, name=name))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -26,6 +29,7 @@ from gateway.dataplane.snapshot import (
 from gateway.dataplane.snapshot_source import SnapshotSource
 from gateway.dataplane.worker import Worker
 from marketplace.contracts.definition import ApiDefinition, UpstreamDefinition
+from marketplace.contracts.limits import RateLimit
 from tests import harness
 from tests.gateway.http.stand import METHODS, Stand, api, apis_of, request, standing, status_of
 
@@ -147,6 +151,21 @@ def push(stand: Stand, text: str, *, version: int) -> None:
         client.set("tg:snapshot:version", version)
         client.publish("tg:invalidate", f"snapshot:{version}")
     time.sleep(0.15)
+
+
+def test_a_replaced_snapshot_goes_at_once_and_waits_for_no_collector_of_garbage(worker: Worker, tmp_path: Path) -> None:
+    rates = {"rate_api": RateLimit(calls=10, period_s=1), "nonce_required": True}
+    load(worker, tmp_path / "snapshot.json", [api(1, "/shop", "http://alice.example", **rates)], version=1)
+    steps = [step for route in worker.plane.snapshot.routes for step in route.steps]
+    kept = [weakref.ref(step) for step in steps if isinstance(step, FunctionType) and step.__closure__]
+    del steps
+    gc.disable()
+    try:
+        load(worker, tmp_path / "snapshot.json", [], version=2)
+        assert kept
+        assert [ref() for ref in kept if ref() is not None] == []
+    finally:
+        gc.enable()
 
 
 def test_pools_of_one_address_are_shown_together_and_their_retries_stay_counted(worker: Worker) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.core import rejections
 from gateway.core.rejections import REASONS, REJECTIONS, Rejection, render
 
 RENAMED = {"I413UL": 414}
@@ -47,3 +49,10 @@ def test_no_detail_can_add_a_header_line(code: str, detail: str) -> None:
 def test_an_unknown_code_is_a_fault_of_ours() -> None:
     with pytest.raises(KeyError):
         Rejection("Z999ZZ")
+
+
+def test_every_row_is_a_refusal_that_something_makes() -> None:
+    folder = Path(rejections.__file__).parents[1]
+    sources = [path for room in ("core", "dataplane") for path in (folder / room).rglob("*.py")]
+    text = "".join(path.read_text() for path in sources if path.name != "rejections.py")
+    assert [code for code in REJECTIONS if f'"{code}"' not in text] == []

@@ -1,6 +1,7 @@
-"""Plays "the cluster" of the demo: a small weather service with an echo, slow, streaming and upload corner. No Django here.
+"""Plays "the cluster" of the demo: a small weather service with a slow, a streaming and an upload corner. No Django here.
 
-`python -m config.demo_upstream` listens on TOLLGATE_UPSTREAM_BIND. It checks nothing: checking is the gateway's work.
+`python -m config.demo_upstream` listens on TOLLGATE_UPSTREAM_BIND. It checks nothing: checking is the gateway's work. A path that
+it does not know is answered with an echo of the request, so that any document that is imported can be tried against it.
 """
 
 import asyncio
@@ -18,14 +19,15 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import httptools
 import uvloop
 
+from config.demo.forecasts import hourly, observations, weather
+
 ECHO_BODY_BYTES_MAX = 1024 * 1024
 STREAM_BYTES_MAX = 4 * 1024**3
 CHUNK_BYTES_MAX = 1024 * 1024
 SLOW_MS_MAX = 60_000
 DAYS_MAX = 14
 PIPELINED_MAX = 64
-CITY_CHARACTERS_MAX = 80
-SKIES = ("clear", "cloudy", "rain", "snow", "storm", "fog")
+HOURS_MAX = 240
 
 
 class Request:
@@ -71,18 +73,6 @@ def json_answer(request: Request, value: Any, status: int = 200) -> bytes:
     return head if request.method == "HEAD" or status in {204, 304} else head + body
 
 
-def weather(city: str, day: int) -> dict[str, Any]:
-    """Weather that is always the same for a city and a day."""
-    seed = hashlib.sha256(f"{city.lower()}|{day}".encode()).digest()
-    return {
-        "city": city[:CITY_CHARACTERS_MAX],
-        "temperature_c": round(seed[0] / 255 * 45 - 10, 1),
-        "humidity_percent": 20 + seed[1] % 80,
-        "wind_kmh": seed[2] % 90,
-        "sky": SKIES[seed[3] % len(SKIES)],
-    }
-
-
 def current(request: Request) -> bytes:
     """``/current/{city}``: the weather now."""
     return json_answer(request, weather(request.path.split("/")[2], 0))
@@ -96,8 +86,24 @@ def forecast(request: Request) -> bytes:
     )
 
 
+def forecast_hourly(request: Request) -> bytes:
+    """``/forecast?city=&hours=`` of the sample document: one entry an hour."""
+    city, hours = dict(request.query).get("city", ""), request.number("hours", default=24, maximum=HOURS_MAX)
+    return json_answer(request, hourly(city, hours=hours))
+
+
+def station(request: Request) -> bytes:
+    """``/stations/{station}/observations`` of the sample document: the newest ones; 201 and a receipt for one reported."""
+    name, list_name = request.path.split("/")[2:]
+    if list_name != "observations":
+        return echo(request)
+    if request.method == "POST":
+        return json_answer(request, {"station": name, "bytes": request.body_bytes}, 201)
+    return json_answer(request, observations(name))
+
+
 def echo(request: Request) -> bytes:
-    """``/echo``: what arrived, as JSON; the body as text, and its length and SHA-256."""
+    """``/echo`` and whatever else is asked for: what arrived, as JSON; the body as text, and its length and SHA-256."""
     value = {
         "method": request.method,
         "target": request.target,
@@ -149,16 +155,18 @@ async def stream(request: Request, connection: "Connection") -> None:
         await connection.drained()
 
 
-ROUTES: dict[str, tuple[int, Callable[[Request], bytes]]] = {
-    "current": (2, current),
-    "forecast": (2, forecast),
-    "echo": (0, echo),
-    "status": (2, status),
-    "upload": (0, upload),
-    "livez": (1, ready),
-    "readyz": (1, ready),
-    "": (1, ready),
+ROUTES: dict[tuple[str, int], Callable[[Request], bytes]] = {
+    ("current", 2): current,
+    ("forecast", 2): forecast,
+    ("forecast", 1): forecast_hourly,
+    ("stations", 3): station,
+    ("status", 2): status,
+    ("upload", 1): upload,
+    ("livez", 1): ready,
+    ("readyz", 1): ready,
+    ("", 1): ready,
 }
+"""By first segment and number of segments; what is not here is echoed."""
 WAITING: dict[str, Callable[[Request, "Connection"], Awaitable[None]]] = {"slow": slow, "stream": stream}
 
 
@@ -262,9 +270,8 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _answer(self, request: Request, parts: list[str]) -> None:
-        depth, handler = ROUTES.get(parts[1] if len(parts) > 1 else "?", (-1, ready))
-        fits = depth != -1 and (depth == 0 or len(parts) - 1 == depth)
-        self.write(handler(request) if fits else json_answer(request, {"error": "not found"}, 404))
+        handler = ROUTES.get((parts[1], len(parts) - 1), echo) if len(parts) > 1 else echo
+        self.write(handler(request))
         if not request.keep_alive:
             self.close()
 

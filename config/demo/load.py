@@ -1,4 +1,7 @@
-"""Loads the demo once: four people, a provider with two APIs, plans, a consumer with an app that may call. No ORM writes here."""
+"""Loads the demo once: four people, a provider with three APIs (one in Chinese) and plans, a consumer with an app that may call.
+
+No ORM writes here.
+"""
 
 import json
 import secrets
@@ -35,6 +38,24 @@ PEOPLE: dict[str, dict[str, Any]] = {
     "finance": {"name": "Fiona Finance", "is_platform_finance": True},
     "operator": {"name": "Oscar Operator", "is_platform_operator": True, "is_staff": True, "is_superuser": True},
 }
+
+
+@dataclass(frozen=True)
+class ApiOffer:
+    """An API of the demo; its category is one that the listing's form offers."""
+
+    name: str
+    base_path: str
+    document: str
+    summary: str
+    category: str
+
+
+APIS = (
+    ApiOffer("Weather", "/weather", "weather.yaml", "Current weather and forecasts", "Weather"),
+    ApiOffer("城市天气", "/tianqi", "tianqi.yaml", "全国城市的实时天气与天气预报", "Weather"),
+    ApiOffer("Workshop", "/workshop", "workshop.yaml", "See your requests echoed", "Developer tools"),
+)
 
 
 @dataclass(frozen=True)
@@ -100,14 +121,11 @@ def _demo_make(upstream_url: str) -> dict[str, Any]:
     commission_rate_set(rate=COMMISSION, effective_on=date(timezone.now().year, 1, 1), person=people["operator"])
     provider = _organization_make("Cirrus Weather", people["provider"], is_provider=True)
     consumer = _organization_make("Bluebird Travel", people["consumer"], is_provider=False)
-    weather = _api_make(
-        provider, "Weather", "/weather", "weather.yaml", upstream_url, summary="Current weather and forecasts"
-    )
-    workshop = _api_make(
-        provider, "Workshop", "/workshop", "workshop.yaml", upstream_url, summary="See your requests echoed"
-    )
+    weather, tianqi, workshop = (_api_make(provider, offer, upstream_url) for offer in APIS)
     plans = {
-        (api.slug, offer.name): _plan_make(api, offer) for api in (weather, workshop) for offer in (FREE, STANDARD)
+        (api.slug, offer.name): _plan_make(api, offer)
+        for api in (weather, tianqi, workshop)
+        for offer in (FREE, STANDARD)
     }
     app = app_create(organization=consumer, name="Trip planner", person=people["consumer"])
     _subscribe(consumer, app, plans[weather.slug, STANDARD.name], people["consumer"])
@@ -148,11 +166,16 @@ def _organization_make(name: str, owner: Person, *, is_provider: bool) -> Organi
     )
 
 
-def _api_make(
-    provider: Organization, name: str, base_path: str, document: str, upstream_url: str, *, summary: str
-) -> Api:
-    api = api_create(provider=provider, name=name, base_path=base_path, person=None, summary=summary, category="demo")
-    api_import_openapi(api=api, text=(FOLDER / document).read_text(encoding="utf-8"), person=None)
+def _api_make(provider: Organization, offer: ApiOffer, upstream_url: str) -> Api:
+    api = api_create(
+        provider=provider,
+        name=offer.name,
+        base_path=offer.base_path,
+        person=None,
+        summary=offer.summary,
+        category=offer.category,
+    )
+    api_import_openapi(api=api, text=(FOLDER / offer.document).read_text(encoding="utf-8"), person=None)
     for stage in STAGES:
         stage_upstream_set(api=api, stage=stage, url=upstream_url, person=None)
         deployment_publish(api=api, stage=stage, person=None, note="demo")

@@ -38,10 +38,11 @@ def curl_line(demo: dict[str, Any]) -> str:
     return f'curl -i -H "Authorization: APPCODE {code}" {demo["gateway_url"]}{demo["api"]["base_path"]}{path}'
 
 
-def demo_show(demo: dict[str, Any]) -> None:
-    """The demo for human eyes."""
+def demo_show(demo: dict[str, Any], addresses: Addresses) -> None:
+    """The demo for human eyes, with the address that APIs of one's own can name as their upstream."""
     say(f"  portal    {bold(demo['portal_url'])}")
     say(f"  gateway   {bold(demo['gateway_url'])}")
+    say(f"  upstream  http://{addresses.upstream_bind}   the demo's service; it answers any path")
     say()
     for role, person in demo["people"].items():
         say(f"  {role:<9} {person['email']}   password {person['password']}")
@@ -56,7 +57,8 @@ def greeting_show(settings: Settings, *, seconds: float) -> None:
     )
     demo = demo_read(settings.var)
     if settings.is_demo and demo is not None:
-        demo_show(demo_addresses(demo, addresses_of(settings)))
+        addresses = addresses_of(settings)
+        demo_show(demo_addresses(demo, addresses), addresses)
     else:
         say(f"  portal    {settings.public_url}\n  gateway   {settings.gateway_url}")
     say()

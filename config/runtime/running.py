@@ -20,17 +20,24 @@ FILE_NAME = "running.json"
 
 @dataclass(frozen=True)
 class Addresses:
-    """URLs as people and programs see them, and the ``host:port`` of portal and metrics on this machine."""
+    """URLs as people and programs see them, and the ``host:port`` of portal, metrics and demo upstream on this machine."""
 
     portal_url: str
     gateway_url: str
     portal_bind: str
     metrics_bind: str
+    upstream_bind: str
 
 
 def addresses_of(settings: Settings) -> Addresses:
     """The addresses of this process's environment."""
-    return Addresses(settings.public_url, settings.gateway_url, settings.portal_bind, settings.metrics_bind)
+    return Addresses(
+        settings.public_url,
+        settings.gateway_url,
+        settings.portal_bind,
+        settings.metrics_bind,
+        settings.upstream_bind,
+    )
 
 
 def addresses_now(settings: Settings) -> Addresses:

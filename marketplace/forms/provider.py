@@ -96,6 +96,13 @@ class ApiForm(forms.ModelForm):  # type: ignore[type-arg]
 
     category = forms.ChoiceField(label=_("Category"), choices=CATEGORIES, required=False)
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Offer the API's own category too, when it came by REST and is none of ours: saving must not lose it."""
+        super().__init__(*args, **kwargs)
+        own = self.instance.category
+        if own not in dict(CATEGORIES):
+            self.fields["category"].choices = [*CATEGORIES, (own, own)]  # type: ignore[attr-defined]  # a ChoiceField
+
     class Meta:
         model = Api
         fields = ("name", "summary", "description", "category", "visibility")

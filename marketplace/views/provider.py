@@ -7,6 +7,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -106,8 +107,10 @@ def live_stages(apis: list[Api]) -> dict[Any, list[Any]]:
 
 
 def sample_document() -> str:
-    """A complete OpenAPI document to try the import with; its upstream is the demo's echo service."""
-    return render_to_string("marketplace/sample_openapi.yaml")
+    """A complete OpenAPI document to try the import with; where the demo runs, its upstream is the demo's."""
+    here = settings.TOLLGATE
+    upstream_url = f"http://{here.upstream_bind}" if here.environment != "production" else ""
+    return render_to_string("marketplace/sample_openapi.yaml", {"upstream_url": upstream_url})
 
 
 def _create(request: HttpRequest, form: ApiNewForm, text: str) -> Api | None:

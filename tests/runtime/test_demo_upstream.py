@@ -3,10 +3,14 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import yaml
+from openapi_schema_validator import OAS31Validator
 
+from marketplace.views.provider import sample_document
 from tests import servers
 
 
@@ -51,7 +55,35 @@ def test_a_slow_answer_comes(client: httpx.Client) -> None:
     assert client.get("/slow?ms=20").json() == {"waited_ms": 20}
 
 
-def test_what_is_not_there_is_404_and_a_head_has_no_body(client: httpx.Client) -> None:
-    assert client.get("/nowhere").status_code == 404
-    assert client.get("/current").status_code == 404
+@pytest.mark.parametrize("path", ["/pets", "/pets/7", "/v1/a/b/c", "/current", "/stations/LPPT/else", "/forecast/a/b"])
+def test_any_other_path_is_echoed_so_that_any_document_can_be_tried(client: httpx.Client, path: str) -> None:
+    answer = client.delete(path)
+    assert (answer.status_code, answer.json()["method"], answer.json()["path"]) == (200, "DELETE", path)
+
+
+@pytest.mark.parametrize(
+    ("path", "schema"),
+    [
+        ("/forecast?city=里斯本&hours=3", {"$ref": "#/components/schemas/Forecast"}),
+        ("/forecast?city=Lisbon", {"$ref": "#/components/schemas/Forecast"}),
+        ("/stations/LPPT/observations", {"type": "array", "items": {"$ref": "#/components/schemas/Observation"}}),
+    ],
+)
+def test_the_sample_documents_paths_are_answered_as_it_describes_them(
+    client: httpx.Client, path: str, schema: dict[str, Any]
+) -> None:
+    document = yaml.safe_load(sample_document())
+    answer = client.get(path)
+    assert answer.status_code == 200
+    OAS31Validator({**schema, "components": document["components"]}).validate(answer.json())
+    assert answer.json() == client.get(path).json()
+
+
+def test_a_forecast_has_as_many_hours_as_asked_for_and_a_reported_observation_is_taken(client: httpx.Client) -> None:
+    assert len(client.get("/forecast?city=Lisbon&hours=3").json()["hours"]) == 3
+    assert len(client.get("/forecast?city=Lisbon").json()["hours"]) == 24
+    assert client.post("/stations/LPPT/observations", json={"celsius": 1}).status_code == 201
+
+
+def test_a_head_has_no_body(client: httpx.Client) -> None:
     assert client.head("/current/Oslo").content == b""

@@ -156,6 +156,7 @@ def test_up_serves_the_curl_line_brings_back_the_dead_and_leaves_nothing(up: Up)
     assert set(demo["consumer_app"]) == {"app_key", "app_secret", "app_code"}
     assert (up.var / "demo.json").stat().st_mode & 0o777 == 0o600
     assert f"APPCODE {demo['consumer_app']['app_code']}" in up.output()
+    assert f"http://{up.environment['TOLLGATE_UPSTREAM_BIND']}" in up.output()
     assert up.call(demo) == 200
 
     before = up.pids()

@@ -25,8 +25,9 @@ class Command(BaseCommand):
         kept = demo_read(settings.TOLLGATE.var)
         if kept is None or not settings.TOLLGATE.is_demo:
             raise CommandError(_("There is no demo here. Start it with: make run"))
-        demo = demo_addresses(kept, addresses_now(settings.TOLLGATE))
+        addresses = addresses_now(settings.TOLLGATE)
+        demo = demo_addresses(kept, addresses)
         if options["json"]:
             self.stdout.write(json.dumps(demo, indent=2))
         else:
-            demo_show(demo)
+            demo_show(demo, addresses)

@@ -85,7 +85,7 @@ class CatalogueOne(ListedEndpoint):
 class CatalogueOperations(ListedEndpoint):
     @operation("List the operations of an API", query=Paged, answer=OperationOut, many=True, is_public=True)
     def get(self, request: Request, slug: str) -> Response:
-        rows = shelf.operations_list(api=self.listed_find(slug))
+        rows = shelf.operations_offered(api=self.listed_find(slug))
         page = page_take(rows, order=("position", "id"), bound={"of": slug}, **self.query)
         return self.page_response(page, OperationOut)
 

@@ -70,6 +70,7 @@ class ApiDefinition:
     upstream: UpstreamDefinition
     operations: tuple[OperationDefinition, ...]
     policies: ApiPolicies = field(default_factory=ApiPolicies)
+    document_version: str = ""
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Self:

@@ -6,6 +6,7 @@ from django.db.models import Count, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext as _
 
+from marketplace.contracts.definition import ApiDefinition
 from marketplace.core.permissions import Action
 from marketplace.core.search import query_text
 from marketplace.errors import NotFound
@@ -102,6 +103,26 @@ def operations_list(*, api: Api) -> QuerySet[Operation]:
 def operation_get(*, api: Api, public_id: str) -> Operation:
     """One operation of an API. Raises NotFound."""
     return entity_find(Operation, operations_list(api=api), public_id)
+
+
+def definition_live(*, api: Api, stage: str = "release") -> ApiDefinition | None:
+    """What the gateway serves of an API on a stage; None when nothing is live there."""
+    rows = api.stages.filter(name=stage, live_deployment__isnull=False)
+    found = rows.values_list("live_deployment__definition", flat=True).first()
+    return None if found is None else ApiDefinition.from_dict(found)
+
+
+def operations_offered(*, api: Api, stage: str = "release") -> QuerySet[Operation]:
+    """The operations that callers reach on a stage: the live deployment's, not the draft's. Before the first one, the draft's."""
+    live = definition_live(api=api, stage=stage)
+    if live is None:
+        return operations_list(api=api)
+    return api.operations.filter(id__in=[operation.id for operation in live.operations])
+
+
+def operation_offered_get(*, api: Api, public_id: str) -> Operation:
+    """One operation that callers reach on release. Raises NotFound."""
+    return entity_find(Operation, operations_offered(api=api), public_id)
 
 
 def stages_list(*, api: Api) -> list[Stage]:

@@ -95,6 +95,7 @@ def _definition_make(api: Api, stage: Stage, *, deployment_id: str) -> ApiDefini
         upstream=UpstreamDefinition(stage.upstream_url, stage.upstream_host, stage.upstream_timeout_ms),
         operations=operations,
         policies=ApiPolicies.from_dict(api.policies),
+        document_version=api.document_version,
     )
 
 

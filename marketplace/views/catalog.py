@@ -10,8 +10,15 @@ from django.views.decorators.http import require_safe
 
 from marketplace.errors import InvalidInput, NotFound
 from marketplace.models import Api, Operation, Person
-from marketplace.selectors.catalog import catalog_get, catalog_list, categories_list, operation_get, operations_list
-from marketplace.views.context import membership_default, portal
+from marketplace.selectors.catalog import (
+    catalog_get,
+    catalog_list,
+    categories_list,
+    definition_live,
+    operation_offered_get,
+    operations_offered,
+)
+from marketplace.views.context import home_url, membership_default, portal
 from marketplace.views.first_call import sample_call
 from marketplace.views.markdown import markdown_render
 from marketplace.views.schema import Node, SchemaReader, example_of, rules_of
@@ -27,12 +34,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """The front page; people who are logged in go on to their console."""
     membership = membership_default(request)
     if membership is not None and "home" not in request.GET:
-        area = (
-            "provider_home"
-            if membership.organization.is_provider and not membership.organization.is_consumer
-            else "consumer_home"
-        )
-        return redirect(f"pages:{area}", membership.organization.slug)
+        return redirect(home_url(request, membership))
     if request.user.is_authenticated and membership is None:
         areas = portal(request)["portal"]["areas"]  # the platform's own people belong to no organization
         return redirect(areas[0].url if areas else "pages:organization_new")
@@ -60,13 +62,14 @@ def catalog(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def listing(request: HttpRequest, slug: str) -> HttpResponse:
-    """An API's overview: what it is, how to begin, who offers it."""
+    """An API's overview: what it is, how to begin, who offers it; what the gateway serves, not what waits for a deployment."""
     api = _find(request, slug)
-    operations = list(operations_list(api=api))
+    operations = list(operations_offered(api=api))
     context = {
         "description": markdown_render(api.description),
         "operations": operations,
         "samples": sample_call(api, app_code="YOUR_APPCODE"),
+        "live": definition_live(api=api),
     }
     return _show(request, "listing", api, "overview", **context)
 
@@ -76,7 +79,7 @@ def listing_operations(request: HttpRequest, slug: str) -> HttpResponse:
     """All operations, by tag."""
     api = _find(request, slug)
     groups: dict[str, list[Operation]] = {}
-    for operation in operations_list(api=api):
+    for operation in operations_offered(api=api):
         groups.setdefault(operation.tag, []).append(operation)
     return _show(request, "listing_operations", api, "operations", groups=list(groups.items()))
 
@@ -92,7 +95,7 @@ def operation(request: HttpRequest, slug: str, operation_id: str) -> HttpRespons
     """The reference of one operation, from the stored document."""
     api = _find(request, slug)
     try:
-        found = operation_get(api=api, public_id=operation_id)
+        found = operation_offered_get(api=api, public_id=operation_id)
     except NotFound as error:
         raise Http404 from error
     reader = SchemaReader(api.document)
@@ -104,7 +107,7 @@ def operation(request: HttpRequest, slug: str, operation_id: str) -> HttpRespons
         "body_required": bool((found.request_body or {}).get("required")),
         "answers": [_answer(code, answer, reader) for code, answer in sorted(found.responses.items())],
         "samples": sample_call(api, app_code="YOUR_APPCODE", operation=found),
-        "siblings": list(operations_list(api=api)),
+        "siblings": list(operations_offered(api=api)),
     }
     return _show(request, "operation", api, "operations", **context)
 

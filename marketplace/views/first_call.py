@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from marketplace.models import Api, App, Operation, Organization
-from marketplace.selectors.catalog import operations_list
+from marketplace.selectors.catalog import operations_offered
 from marketplace.views.schema import example_of, parameter_example
 
 SAMPLE_OPERATIONS_MAX = 50
@@ -57,7 +57,7 @@ def sample_call(
     api: Api, *, app_code: str, stage: str = "release", operation: Operation | None = None
 ) -> list[tuple[str, str, str]]:
     """The same call in several languages, as (label, language, text); the simplest operation unless one is given."""
-    operation = operation or simplest_operation(api)
+    operation = operation or simplest_operation(api, stage=stage)
     if operation is None:
         return []
     request = _request_make(api, operation, app_code=app_code, stage=stage)
@@ -68,9 +68,9 @@ def sample_call(
     ]
 
 
-def simplest_operation(api: Api) -> Operation | None:
-    """A GET without required parameters if there is one, else the one that needs least."""
-    operations = list(operations_list(api=api)[:SAMPLE_OPERATIONS_MAX])
+def simplest_operation(api: Api, *, stage: str) -> Operation | None:
+    """A GET that is live on the stage and has no required parameters if there is one, else the one that needs least."""
+    operations = list(operations_offered(api=api, stage=stage)[:SAMPLE_OPERATIONS_MAX])
     return min(operations, key=_effort, default=None)
 
 

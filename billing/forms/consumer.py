@@ -42,13 +42,15 @@ class SubscribeForm(forms.Form):
     )
     stage = forms.ChoiceField(
         label=_("Stage"),
-        choices=StageName.choices,
         initial=StageName.RELEASE,
         help_text=_("Release is the live one. The others are for trying out what the provider is preparing."),
     )
 
-    def __init__(self, *args: Any, apps: list[App], may_create: bool, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, apps: list[App], may_create: bool, stages: list[str], **kwargs: Any) -> None:
+        """``stages``: names of those where something is live; without any, release is offered for what comes."""
         super().__init__(*args, **kwargs)
+        offered = stages or [StageName.RELEASE]
+        self.fields["stage"].choices = [pair for pair in StageName.choices if pair[0] in offered]  # type: ignore[attr-defined]
         self.apps = {app.public_id: app for app in apps}
         choices: list[tuple[str, Any]] = [(public_id, app.name) for public_id, app in self.apps.items()]
         if may_create:

@@ -16,6 +16,7 @@ from billing.selectors.quotes import first_charge
 from billing.services.checkout import subscription_checkout
 from marketplace.core.permissions import role_permits
 from marketplace.selectors.access import apps_list
+from marketplace.selectors.catalog import stages_list
 from marketplace.views.doors import member_page, service_try
 
 APPS_SHOWN_MAX = 200
@@ -32,6 +33,7 @@ def subscription_new(request: HttpRequest, plan_id: str) -> HttpResponse:
         request.POST or None,
         apps=list(apps_list(organization=organization).order_by("-id")[:APPS_SHOWN_MAX]),
         may_create=request.may.app_manage,
+        stages=[stage.name for stage in stages_list(api=plan.api) if stage.live_deployment_id],
     )
     if request.method == "POST" and may_subscribe and form.is_valid():
         subscription = service_try(

@@ -38,10 +38,9 @@ def actions_context(page: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return {} if page.get("pricing") else None
 
 
-def card_context(page: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The cheapest plan of one card; the offers of all cards of the page are read at once."""
-    card = _offers(page).get(page["api"].id)
-    return {"offer": card} if card else None
+def card_context(page: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The cheapest plan of one card, or None without any; the offers of all cards of the page are read at once."""
+    return {"offer": _offers(page).get(page["api"].id)}
 
 
 @require_safe

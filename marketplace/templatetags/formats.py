@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from zlib import crc32
 
@@ -27,19 +28,19 @@ def compact(value: int | None) -> str:
     for size, unit in ((BILLION, _("B")), (MILLION, _("M")), (10 * THOUSAND, _("k"))):
         if abs(value) >= size:
             divisor = THOUSAND if size == 10 * THOUSAND else size
-            return f"{number_format(value / divisor, decimal_pos=1)} {unit}"
+            return f"{number_format(round(value / divisor, 1), decimal_pos=1)} {unit}"
     return str(intcomma(value))
 
 
 @register.filter
 def share(part: int, whole: int) -> str:
-    """``part`` of ``whole`` in per cent, never rounded to a full 100 while something is missing."""
+    """``part`` of ``whole`` in per cent, rounded half up; never a full 100 while something is missing, nor 0 while there is some."""
     if not whole:
         return "–"
-    percent = 100 * part / whole
-    if part < whole and percent > 99.99:
-        return "99.99 %"
-    return f"{number_format(percent, decimal_pos=0 if part in (0, whole) else 2)} %"
+    hundredths = (20_000 * part + whole) // (2 * whole)  # half up, in whole numbers
+    if 0 < part < whole:
+        hundredths = min(max(hundredths, 1), 9_999)
+    return f"{number_format(Decimal(hundredths) / 100, decimal_pos=0 if part in (0, whole) else 2)} %"
 
 
 @register.filter
@@ -48,9 +49,9 @@ def octets(value: int | None) -> str:
     size = float(value or 0)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024:
-            return f"{number_format(size, decimal_pos=0 if unit == 'B' else 1)} {unit}"
+            return f"{number_format(round(size, 1), decimal_pos=0 if unit == 'B' else 1)} {unit}"
         size /= 1024
-    return f"{number_format(size, decimal_pos=1)} TiB"
+    return f"{number_format(round(size, 1), decimal_pos=1)} TiB"
 
 
 @register.simple_tag

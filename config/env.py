@@ -6,6 +6,7 @@
 import base64
 import json
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -102,6 +103,12 @@ VARIABLES = (
         "Tollgate <no-reply@tollgate.example>",
     ),
     Variable(
+        "TOLLGATE_SECURITY_CONTACT",
+        "mailto: or https: address for reports of weaknesses, shown at /.well-known/security.txt",
+        "mailto:security@portal.example",
+        "the sender of our e-mail",
+    ),
+    Variable(
         "TOLLGATE_SELLER",
         "who issues invoices, as JSON: name, address, country, tax_id, email, payment (a list of label and value)",
         '{"name": "Example GmbH", "address": "Street 1\\n10115 Berlin", "payment": [["IBAN", "DE89370400440532013000"]]}',
@@ -169,6 +176,7 @@ class Settings:
     journal_fsync: bool
     email: dict[str, Any]
     email_from: str
+    security_contact: str
     seller: dict[str, Any]
     log_level: str
 
@@ -217,6 +225,7 @@ def settings_read() -> Settings:
         "journal_fsync": env.bool("TOLLGATE_JOURNAL_FSYNC", False),
         "email": env.dj_email_url("EMAIL_URL", *_email_default()),
         "email_from": env.str("EMAIL_FROM", "Tollgate <no-reply@tollgate.example>"),
+        "security_contact": env.str("TOLLGATE_SECURITY_CONTACT", "", validate=_is_contact),
         "seller": env.json("TOLLGATE_SELLER", {"name": "Tollgate"}, validate=_is_seller),
         "log_level": env.str(
             "TOLLGATE_LOG_LEVEL", "INFO", validate=validate.OneOf(("DEBUG", "INFO", "WARNING", "ERROR"))
@@ -305,6 +314,11 @@ def _is_bind(value: str) -> None:
     host, _, port = value.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise ValidationError("Must be address:port with a port from 1 to 65535.")
+
+
+def _is_contact(value: str) -> None:
+    if value and not re.fullmatch(r"(mailto:[^\s@]+@[^\s@]+|https://\S+)", value):
+        raise ValidationError("must be mailto:somebody@example.com or an https address")
 
 
 def _is_seller(value: Any) -> None:

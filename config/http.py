@@ -1,4 +1,7 @@
-"""What the portal does to every request and to none in particular: its id, its log line, whose address it is, health pages."""
+"""What the portal does to every request and to none in particular: its id, its log line, whose address it is, health pages.
+
+What it answers when nobody else does is in ``config.refusals``.
+"""
 
 import time
 from collections.abc import Callable
@@ -8,9 +11,7 @@ import structlog
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.template.response import TemplateResponse
-from django.utils.translation import gettext as _
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 
 log = structlog.get_logger("tollgate.portal")
@@ -44,25 +45,6 @@ def client_address(request: HttpRequest) -> str:
         return peer
     seen = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
     return seen[-settings.TOLLGATE.proxy_count] if len(seen) >= settings.TOLLGATE.proxy_count else peer
-
-
-def too_many_requests(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """The answer when a human door (login, sign-up, key creation, console) was used too often."""
-    del exception
-    text = _("Too many attempts. Wait a minute, then try again.")
-    if request.path.startswith("/api/"):
-        body = {
-            "type": "about:blank",
-            "title": "Too Many Requests",
-            "status": 429,
-            "code": "rate_limited",
-            "detail": text,
-        }
-        response: HttpResponse = JsonResponse(body, status=429, content_type="application/problem+json")
-    else:
-        response = TemplateResponse(request, "429.html", {"detail": text}, status=429)
-    response["Retry-After"] = "60"
-    return response
 
 
 @never_cache

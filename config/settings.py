@@ -25,7 +25,7 @@ INSTALLED_APPS = [
     "gateway",
     "billing",
     "config.apps.ConfigConfig",
-    "django.contrib.admin",
+    "config.apps.OperatorAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",
@@ -59,6 +59,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "django_ratelimit.middleware.RatelimitMiddleware",
+    "config.refusals.WrongMethodMiddleware",
 ]
 TEMPLATES = [
     {
@@ -187,7 +188,8 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 TOLLGATE_UPSTREAM_PRIVATE = TOLLGATE.upstream_private
-RATELIMIT_VIEW = "config.http.too_many_requests"
+CSRF_FAILURE_VIEW = "config.refusals.form_expired"
+RATELIMIT_VIEW = "config.refusals.too_many_requests"
 RATELIMIT_IP_META_KEY = "config.http.client_address"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView
 
-from config import http
+from config import http, well_known
 
 
 def _included() -> list[URLPattern | URLResolver]:
@@ -20,9 +20,13 @@ def _included() -> list[URLPattern | URLResolver]:
     return found
 
 
+handler400 = "config.refusals.bad_request"
+handler404 = "config.refusals.not_found"
+handler500 = "config.refusals.server_error"
 urlpatterns = [
     path("livez", http.livez),
     path("readyz", http.readyz),
+    path(".well-known/security.txt", well_known.security_txt),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path(

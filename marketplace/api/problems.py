@@ -34,6 +34,7 @@ _CODES = {
     413: "body_too_large",
     415: "media_type_unsupported",
     429: "rate_limited",
+    500: "server_failed",
 }
 
 
@@ -70,6 +71,14 @@ def problem_response(
     status: int, *, detail: str, code: str = "", faults: tuple[Fault, ...] = (), instance: str = ""
 ) -> Response:
     """Return a problem as an answer."""
+    body = problem_body(status, detail=detail, code=code, faults=faults, instance=instance)
+    return Response(body, status=status, content_type=CONTENT_TYPE)
+
+
+def problem_body(
+    status: int, *, detail: str, code: str = "", faults: tuple[Fault, ...] = (), instance: str = ""
+) -> dict[str, Any]:
+    """Return what a problem says; the root of all URLs needs it where no endpoint answers."""
     code = code or _CODES.get(status, "refused")
     body: dict[str, Any] = {
         "type": f"{settings.TOLLGATE.public_url.rstrip('/')}/errors/{code}",
@@ -82,7 +91,7 @@ def problem_response(
     }
     if faults:
         body["errors"] = [{"pointer": fault.pointer, "detail": str(fault.detail)} for fault in faults[:ERRORS_MAX]]
-    return Response(body, status=status, content_type=CONTENT_TYPE)
+    return body
 
 
 def _framework_problem(exception: exceptions.APIException, instance: str) -> Response:

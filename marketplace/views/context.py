@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
 from marketplace.models import Membership
@@ -12,6 +13,8 @@ from marketplace.views import navigation
 
 THEME_COOKIE = "tollgate_theme"
 ORGANIZATION_COOKIE = "tollgate_organization"
+AREA_COOKIE = "tollgate_area"
+"""Consumer or provider: which of the two an organization that is both was last used as."""
 THEMES = ("system", "light", "dark")
 MEMBERSHIPS_SHOWN_MAX = 50
 
@@ -44,6 +47,20 @@ def membership_default(request: HttpRequest) -> Membership | None:
     return next((one for one in memberships if one.organization.slug == last), memberships[0] if memberships else None)
 
 
+def area_of(request: HttpRequest, membership: Membership) -> str:
+    """Consumer or provider, for what belongs to both: the one last used, or else provider when there is something to provide."""
+    if not membership.organization.is_provider:
+        return "consumer"
+    if not membership.organization.is_consumer:
+        return "provider"
+    return "consumer" if request.COOKIES.get(AREA_COOKIE) == "consumer" else "provider"
+
+
+def home_url(request: HttpRequest, membership: Membership) -> str:
+    """Where a member lands."""
+    return reverse(f"pages:{area_of(request, membership)}_home", args=[membership.organization.slug])
+
+
 def _portal(request: HttpRequest) -> dict[str, Any]:
     area = getattr(request, "area", "") or ("account" if request.path.startswith("/accounts/") else "")
     membership = getattr(request, "membership", None) or membership_default(request)
@@ -60,7 +77,8 @@ def _portal(request: HttpRequest) -> dict[str, Any]:
         "area": area,
         "membership": membership,
         "organization": membership.organization if membership else None,
-        "memberships": memberships_of(request),
+        "memberships": [(one, home_url(request, one)) for one in memberships_of(request)],
+        "home_url": home_url(request, membership) if membership else "",
         "areas": navigation.area_links(area=area, slug=slug, may_see=may_see),
         "navigation": navigation.links_make(request, area=area, slug=slug, role=role) if area else [],
         "gateway_url": settings.TOLLGATE.gateway_url,

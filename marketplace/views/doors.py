@@ -20,9 +20,9 @@ from django.views.decorators.cache import never_cache
 from marketplace.core.permissions import Action, role_permits
 from marketplace.errors import ApplicationError, NotFound, NotPermitted
 from marketplace.selectors.accounts import memberships_list
-from marketplace.views.context import ORGANIZATION_COOKIE
+from marketplace.views.context import AREA_COOKIE, ORGANIZATION_COOKIE, area_of
 
-ORGANIZATION_COOKIE_S = 365 * 24 * 3600
+COOKIES_S = 365 * 24 * 3600
 REPEAT_REMEMBERED_S = 24 * 3600
 """How long a form that was sent is known again."""
 P = ParamSpec("P")
@@ -32,6 +32,7 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 def member_page(area: str, action: Action) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
     """Open a view of organization ``slug`` to members whose role permits ``action``.
 
+    ``area`` is consumer or provider, or organization for what belongs to both: shown in the area last used.
     The view finds ``request.organization``, ``request.membership`` and ``request.may`` (action → bool).
     """
 
@@ -43,7 +44,8 @@ def member_page(area: str, action: Action) -> Callable[[Callable[..., HttpRespon
             membership = memberships_list(person=request.user).filter(organization__slug=slug).first()
             if membership is None:
                 raise Http404
-            request.area, request.membership = area, membership  # type: ignore[attr-defined]
+            shown = area_of(request, membership) if area == "organization" else area
+            request.area, request.membership = shown, membership  # type: ignore[attr-defined]
             request.organization = membership.organization  # type: ignore[attr-defined]
             request.may = Rights(membership.role)  # type: ignore[attr-defined]
             if not role_permits(membership.role, action):
@@ -54,15 +56,11 @@ def member_page(area: str, action: Action) -> Callable[[Callable[..., HttpRespon
                 raise Http404 from error
             except NotPermitted as error:
                 raise PermissionDenied from error
-            if request.COOKIES.get(ORGANIZATION_COOKIE) != slug:
-                response.set_cookie(
-                    ORGANIZATION_COOKIE,
-                    slug,
-                    ORGANIZATION_COOKIE_S,
-                    httponly=True,
-                    samesite="Lax",
-                    secure=request.is_secure(),
-                )
+            for name, value in ((ORGANIZATION_COOKIE, slug), (AREA_COOKIE, shown)):
+                if request.COOKIES.get(name) != value:
+                    response.set_cookie(
+                        name, value, COOKIES_S, httponly=True, samesite="Lax", secure=request.is_secure()
+                    )
             return response
 
         return opened

@@ -125,7 +125,9 @@ def test_the_pricing_tab_shows_published_and_visible_plans_only(world: World) ->
 def test_staff_look_at_every_table_in_the_admin_and_change_none(world: World) -> None:
     world.subscribe(world.plan(FEE, OVERAGE), "2026-10-01T00:00")
     issue(close("2026-11-01T02:00")[0], "2026-11-02")
-    staff = person_create(email="staff@example.com", name="Staff", is_staff=True, is_superuser=True)
+    staff = person_create(
+        email="staff@example.com", name="Staff", is_staff=True, is_superuser=True, is_platform_operator=True
+    )
     client = Client()
     client.force_login(staff)
     ours = [model for model in site._registry if model._meta.app_label == "billing"]

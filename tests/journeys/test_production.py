@@ -16,7 +16,7 @@ def test_a_prepared_production_portal_serves_pages_and_their_files(live_environm
     done = subprocess.run(argv, cwd=servers.ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     with servers.portal(environment, TOLLGATE_PORTAL_BIND=bind) as portal:
-        for path in ("/", "/apis/", "/accounts/login/", "/admin/login/", "/errors/"):
+        for path in ("/", "/apis/", "/accounts/login/", "/errors/"):
             with urlopen(f"{portal.url}{path}", timeout=10) as answer:
                 page = answer.read().decode()
             files = re.findall(r'(?:href|src)="(/static/[^"#]+)', page)

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from marketplace.models import Person
 from marketplace.services.accounts import organization_create
 from marketplace.services.keyring import keyring_get
+from marketplace.views.invited import invitation_path, invitation_remembered
 
 LOGIN_RATE = "30/m"
 SIGNUP_RATE = "20/h"
@@ -37,11 +38,18 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             _door_limit(request, group="signup", rate=SIGNUP_RATE)
         return True
 
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """Back to the invitation that somebody followed before they logged in or signed up, if any."""
+        return invitation_path(request) or super().get_login_redirect_url(request)
+
     def save_user(self, request: HttpRequest, user: Person, form: Any, commit: bool = True) -> Person:
-        """Keep the person with the language that they signed up in, and give them an organization."""
+        """Keep the person with the language that they signed up in, and give them an organization.
+
+        Who was invited into one gets none of their own: they came to join, and can make one at any time.
+        """
         user.language = _language_of(get_language())
         person: Person = super().save_user(request, user, form, commit)
-        if commit:
+        if commit and invitation_remembered(request, email=person.email) is None:
             name = person.name or person.email.partition("@")[0]
             organization_create(name=_("%(name)s's organization") % {"name": name[:80]}, person=person)
         return person

@@ -12,6 +12,7 @@ from marketplace.views import (
     organization,
     provider,
     styleguide,
+    tokens,
     usage,
 )
 
@@ -54,8 +55,8 @@ _organization: list[URLPattern | URLResolver] = [
     path("team/<str:membership_id>/role/", organization.member_role, name="member_role"),
     path("team/<str:membership_id>/remove/", organization.member_end, name="member_end"),
     path("invitations/<str:invitation_id>/withdraw/", organization.invitation_end, name="invitation_end"),
-    path("tokens/", organization.token_list, name="token_list"),
-    path("tokens/<str:token_id>/revoke/", organization.token_end, name="token_end"),
+    path("tokens/", tokens.token_list, name="token_list"),
+    path("tokens/<str:token_id>/revoke/", tokens.token_end, name="token_end"),
     path("settings/", organization.organization_settings, name="organization_settings"),
     path("provider/", include(_provider)),
 ]
@@ -70,6 +71,8 @@ urlpatterns = [
     path("apis/<slug:slug>/openapi.json", catalog.listing_document, name="listing_document"),
     path("o/<slug:slug>/", include(_organization)),
     path("profile/", account.profile, name="profile"),
+    path("profile/tokens/", tokens.own_token_list, name="own_token_list"),
+    path("profile/tokens/<str:token_id>/revoke/", tokens.own_token_end, name="own_token_end"),
     path("preferences/theme/", account.theme_set, name="theme_set"),
     path("organizations/new/", account.organization_new, name="organization_new"),
     path("invitations/<str:token>/", account.invitation, name="invitation"),

@@ -2,12 +2,15 @@
 
 from typing import Any
 
+from allauth.account.internal.flows.reauthentication import is_reauthentication_required
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from marketplace.api.base import NEVER_STORED, Endpoint, Paged, Strict, operation
 from marketplace.core.permissions import SCOPES
+from marketplace.errors import NotPermitted
 from marketplace.selectors import accounts as people
 from marketplace.selectors.paging import page_take
 from marketplace.services import access_tokens
@@ -74,6 +77,9 @@ class AccessTokens(Endpoint):
             if public_id
             else None
         )
+        if is_reauthentication_required(request._request, app="allauth.account"):
+            detail = _("Confirm that it is you at /accounts/reauthenticate/ first, then send this again.")
+            raise NotPermitted(detail, code="reauthentication_required")
         self.rate_limit("access_token_issue", ISSUE_RATE)
         issued = access_tokens.access_token_issue(person=self.person, organization=organization, **fields)
         body = AccessTokenIssued(issued.access_token, context={"text": issued.text}).data

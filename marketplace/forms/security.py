@@ -12,10 +12,13 @@ from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.webauthn import forms as webauthn
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 KEY_NAME_LENGTH_MAX = 60
+EMAIL_LENGTH_MAX = 254
+"""Characters, as RFC 5321 allows and as we store; allauth would cut a longer address and go on with another one."""
 NEW_PASSWORD = {"password1": gettext_lazy("New password"), "password2": gettext_lazy("New password again")}
 EMAIL = gettext_lazy("E-mail address")
 
@@ -33,22 +36,28 @@ class InOurWords:
             field.label = self.labels.get(name, field.label)
 
 
+class NewAddress(InOurWords):
+    """Goes before a form that takes an address we are going to keep."""
+
+    labels: ClassVar[Mapping[str, Any]] = {"email": EMAIL}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].validators.append(MaxLengthValidator(EMAIL_LENGTH_MAX))
+
+
 class LoginForm(InOurWords, account.LoginForm):  # type: ignore[misc]
     """The door."""
 
     labels: ClassVar[Mapping[str, Any]] = {"login": EMAIL, "remember": gettext_lazy("Stay logged in on this device")}
 
 
-class SignupForm(InOurWords, account.SignupForm):  # type: ignore[misc]
+class SignupForm(NewAddress, account.SignupForm):  # type: ignore[misc]
     """A new account."""
 
-    labels: ClassVar[Mapping[str, Any]] = {"email": EMAIL}
 
-
-class EmailAddForm(InOurWords, account.AddEmailForm):  # type: ignore[misc]
+class EmailAddForm(NewAddress, account.AddEmailForm):  # type: ignore[misc]
     """One more address."""
-
-    labels: ClassVar[Mapping[str, Any]] = {"email": EMAIL}
 
 
 class PasswordResetForm(InOurWords, account.ResetPasswordForm):  # type: ignore[misc]

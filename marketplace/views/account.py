@@ -16,8 +16,9 @@ from marketplace.forms.organization import OrganizationNewForm, ProfileForm
 from marketplace.selectors.accounts import invitation_by_token
 from marketplace.services.accounts import organization_create, person_update
 from marketplace.services.invitations import invitation_accept
-from marketplace.views.context import THEME_COOKIE, THEMES
+from marketplace.views.context import THEME_COOKIE, THEMES, home_url
 from marketplace.views.doors import service_try
+from marketplace.views.invited import invitation_forget, invitation_remember
 
 THEME_COOKIE_S = 365 * 24 * 3600
 
@@ -87,6 +88,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "marketplace/invitation.html", {"invitation": None}, status=404)
     if request.method == "POST":
         if not request.user.is_authenticated:
+            invitation_remember(request, token)
             return redirect_to_login(request.path)
         try:
             membership = service_try(request, invitation_accept, token=token, person=request.user)
@@ -94,6 +96,10 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
             return redirect("pages:invitation", token)
         if membership is None:
             return redirect("pages:invitation", token)
+        invitation_forget(request)
         messages.success(request, _("Welcome to %(name)s.") % {"name": membership.organization.name})
-        return redirect("pages:consumer_home", membership.organization.slug)
-    return render(request, "marketplace/invitation.html", {"invitation": found})
+        return redirect(home_url(request, membership))
+    if not request.user.is_authenticated:
+        invitation_remember(request, token)
+    is_other = request.user.is_authenticated and request.user.email.lower() != found.email.lower()
+    return render(request, "marketplace/invitation.html", {"invitation": found, "is_other": is_other})

@@ -5,7 +5,7 @@ An area is one of consumer, provider, finance, operator, account. ``navigation_r
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -22,7 +22,7 @@ AREAS: dict[Area, str | Promise] = {
     "operator": _("Operator"),
 }
 """The areas of the role switcher; ``account`` (a person's own pages) is reached by the menu in the corner."""
-ORGANIZATION_AREAS = ("consumer", "provider")
+ORGANIZATION_AREAS: tuple[Area, Area] = ("consumer", "provider")
 """Areas whose pages belong to one organization: their URLs take its slug."""
 
 
@@ -99,21 +99,27 @@ def _url(item: NavItem, slug: str) -> str:
     return reverse(item.url_name, args=[slug]) if item.area in ORGANIZATION_AREAS else reverse(item.url_name)
 
 
+def _both(label: Promise, url_name: str, icon: str, order: int, **more: Any) -> list[NavItem]:
+    """A page that belongs to an organization whichever it is used as: the same link in both areas."""
+    return [NavItem(area, label, url_name, icon, order, _("Organization"), **more) for area in ORGANIZATION_AREAS]
+
+
 navigation_register(
     NavItem("consumer", _("Home"), "pages:consumer_home", "house", 10),
     NavItem("consumer", _("Apps"), "pages:app_list", "key-round", 20, match=("pages:app_", "pages:credential_")),
     NavItem("consumer", _("Usage"), "pages:usage", "chart-no-axes-column", 30, match=("pages:usage",)),
-    NavItem("consumer", _("Team"), "pages:team", "users", 80, _("Organization"), match=("pages:member_", "pages:invitation_")),
-    NavItem("consumer", _("Access tokens"), "pages:token_list", "lock", 85, _("Organization"), match=("pages:token_",)),
-    NavItem("consumer", _("Settings"), "pages:organization_settings", "settings", 90, _("Organization")),
     NavItem("provider", _("Home"), "pages:provider_home", "house", 10),
     NavItem("provider", _("APIs"), "pages:api_list", "boxes", 20, match=("pages:api_", "billing:plan_")),
     NavItem("provider", _("Usage"), "pages:provider_usage", "chart-no-axes-column", 30),
+    *_both(_("Team"), "pages:team", "users", 80, match=("pages:member_", "pages:invitation_")),
+    *_both(_("Access tokens"), "pages:token_list", "lock", 85, match=("pages:token_",)),
+    *_both(_("Settings"), "pages:organization_settings", "settings", 90),
     NavItem("account", _("Profile"), "pages:profile", "user", 10),
     NavItem("account", _("Sign-in and security"), "mfa_index", "shield-check", 20, match=("mfa_",)),
     NavItem("account", _("E-mail addresses"), "account_email", "mail", 30),
     NavItem("account", _("Password"), "account_change_password", "lock", 40, match=("account_set_password",)),
     NavItem("account", _("Sessions"), "usersessions_list", "monitor", 50),
+    NavItem("account", _("Access tokens"), "pages:own_token_list", "terminal", 60, match=("pages:own_token_",)),
     NavItem("operator", _("Health"), "pages:operator_health", "activity", 10),
     NavItem("operator", _("Organizations"), "pages:operator_organizations", "building-2", 20, match=("pages:operator_organization",)),
     NavItem("operator", _("Listings"), "pages:operator_listings", "layout-grid", 30, match=("pages:operator_listing",)),

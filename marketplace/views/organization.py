@@ -1,34 +1,29 @@
-"""An organization's own pages: team and invitations, settings, access tokens."""
+"""An organization's own pages: team and invitations, settings. Access tokens are in ``tokens``."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from marketplace.forms.organization import InviteForm, OrganizationForm, RoleForm, TokenForm
+from marketplace.forms.organization import InviteForm, OrganizationForm, RoleForm
 from marketplace.models import Role
 from marketplace.selectors.accounts import (
-    access_token_get,
-    access_tokens_list,
     invitation_get,
     invitations_list,
     members_list,
     membership_get,
 )
-from marketplace.services.access_tokens import access_token_issue, access_token_revoke
 from marketplace.services.accounts import member_remove, member_role_set, organization_update
 from marketplace.services.invitations import invitation_withdraw, member_invite
 from marketplace.views.doors import member_page, service_try
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@member_page("consumer", "member.view")
+@member_page("organization", "member.view")
 def team(request: HttpRequest) -> HttpResponse:
     """Members, open invitations, and the box to invite somebody."""
     form = InviteForm(request.POST or None)
@@ -54,7 +49,7 @@ def team(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@member_page("consumer", "member.manage")
+@member_page("organization", "member.manage")
 def member_role(request: HttpRequest, membership_id: str) -> HttpResponse:
     """Another role for a member."""
     membership = membership_get(person=request.user, public_id=membership_id, within=request.organization)
@@ -69,7 +64,7 @@ def member_role(request: HttpRequest, membership_id: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@member_page("consumer", "member.view")
+@member_page("organization", "member.view")
 def member_end(request: HttpRequest, membership_id: str) -> HttpResponse:
     """Remove a member (or leave), after showing what ends with it."""
     membership = membership_get(person=request.user, public_id=membership_id, within=request.organization)
@@ -84,7 +79,7 @@ def member_end(request: HttpRequest, membership_id: str) -> HttpResponse:
 
 
 @require_POST
-@member_page("consumer", "member.manage")
+@member_page("organization", "member.manage")
 def invitation_end(request: HttpRequest, invitation_id: str) -> HttpResponse:
     """Withdraw an invitation."""
     invitation = invitation_get(person=request.user, public_id=invitation_id, within=request.organization)
@@ -94,7 +89,7 @@ def invitation_end(request: HttpRequest, invitation_id: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@member_page("consumer", "organization.view")
+@member_page("organization", "organization.view")
 def organization_settings(request: HttpRequest) -> HttpResponse:
     """Names, legal details, language and time zone."""
     organization = request.organization
@@ -108,45 +103,6 @@ def organization_settings(request: HttpRequest) -> HttpResponse:
             messages.success(request, _("Saved."))
             return redirect("pages:organization_settings", organization.slug)
     return render(request, "marketplace/organization_settings.html", {"form": form})
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@member_page("consumer", "token.manage")
-def token_list(request: HttpRequest) -> HttpResponse:
-    """Access tokens of the REST API that act in this organization; a new one is shown once."""
-    form = TokenForm(request.POST or None)
-    issued = None
-    if request.method == "POST" and form.is_valid():
-        days = form.cleaned_data["days"]
-        issued = service_try(
-            request,
-            access_token_issue,
-            form=form,
-            person=request.user,
-            organization=request.organization,
-            name=form.cleaned_data["name"],
-            scopes=form.cleaned_data["scopes"],
-            expires_at=timezone.now() + timedelta(days=int(days)) if days else None,
-        )
-    context = {
-        "form": TokenForm() if issued else form,
-        "tokens": list(access_tokens_list(person=request.user, organization=request.organization).order_by("-id")),
-        "secret": [(_("Access token"), issued.text, True)] if issued else None,
-    }
-    response = render(request, "marketplace/token_list.html", context)
-    if issued:
-        response["Cache-Control"] = "no-store"
-    return response
-
-
-@require_POST
-@member_page("consumer", "token.manage")
-def token_end(request: HttpRequest, token_id: str) -> HttpResponse:
-    """Revoke an access token."""
-    token = access_token_get(person=request.user, public_id=token_id)
-    if service_try(request, access_token_revoke, access_token=token, person=request.user):
-        messages.success(request, _("The token is revoked."))
-    return redirect("pages:token_list", request.organization.slug)
 
 
 def _tried(request: HttpRequest, service: Callable[..., None], **arguments: Any) -> bool:

@@ -96,16 +96,16 @@ class Store:
         return True
 
     async def _keep_connected(self) -> None:
-        back_off_s, connected_at = BACK_OFF_S_MIN, time.monotonic()
+        back_off_s = BACK_OFF_S_MIN
         while not self._closed:
             if self._connection is not None or await self._connect_once():
                 connected_at = time.monotonic()
                 await self._lost.wait()
-            if time.monotonic() - connected_at > BACK_OFF_S_MAX:
-                back_off_s = BACK_OFF_S_MIN
-            else:  # it cannot be reached, or is of no use: a demoted one takes connections
-                await asyncio.sleep(back_off_s)
-                back_off_s = min(back_off_s * 2, BACK_OFF_S_MAX)
+                if time.monotonic() - connected_at > BACK_OFF_S_MAX:
+                    back_off_s = BACK_OFF_S_MIN
+                    continue
+            await asyncio.sleep(back_off_s)  # it cannot be reached, or is of no use: a demoted one takes connections
+            back_off_s = min(back_off_s * 2, BACK_OFF_S_MAX)
 
     def _connection_lost(self, connection: Connection) -> None:
         if connection is self._connection:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import redis
 
+from gateway.dataplane import store as store_module
 from gateway.dataplane.lease_scripts import RATE_LEASE
-from gateway.dataplane.resp import StoreDown
+from gateway.dataplane.resp import Address, StoreDown, connect
 from gateway.dataplane.store import Store
 from tests.gateway.state.parts import until
 from tests.gateway.state.seeding import valkey_own
@@ -38,6 +39,28 @@ async def test_a_demoted_server_is_left_and_a_promoted_one_is_used_again() -> No
         assert await store.call("SET", "a", "1") == b"OK"
         await store.close()
         operator.close()
+
+
+async def test_a_store_that_went_away_is_tried_with_growing_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[object] = []
+
+    async def counted(address: Address, **rest: Any) -> Any:
+        tried.append(address)
+        return await connect(address, **rest)
+
+    monkeypatch.setattr(store_module, "connect", counted)
+    monkeypatch.setattr(store_module, "BACK_OFF_S_MAX", 0.1)
+    with valkey_own() as (_, valkey):
+        store = Store(valkey.url())
+        await store.start()
+        await asyncio.sleep(0.15)
+        valkey.stop()
+        await until(lambda: not store.is_up)
+        await asyncio.sleep(0.5)
+        assert 2 <= len(tried) < 15
+        valkey.start()
+        await until(lambda: store.is_up)
+        await store.close()
 
 
 async def test_behind_a_command_that_may_take_longer_nobody_waits_longer_than_was_promised(valkey: Any) -> None:

@@ -37,13 +37,13 @@ def hints_read(document: dict[str, Any], pointers: list[str]) -> tuple[PolicyHin
     _nonce_read(operations, policies, warnings)
     upstream_url, timeout_ms = _backend_read(operations, warnings)
     warnings += [
-        (pointer_join(pointer, name), "calls are forwarded as they come; parameter mapping is not applied")
+        (pointer_join(pointer, name), "Calls are forwarded as they come; parameter mapping is not applied")
         for pointer, operation in operations
         for name in _HANDLING
         if str(operation.get(name, "PASSTHROUGH")).upper() == "MAPPING"
     ]
     warnings += [
-        (pointer_join(pointer, name), "not applied")
+        (pointer_join(pointer, name), "Not applied")
         for pointer, operation in operations
         for name in _MAPPING_ONLY
         if name in operation
@@ -62,7 +62,7 @@ def _auth_read(operations: list[tuple[str, dict[str, Any]]], policies: dict[str,
             warnings.append((pointer_join(pointer, name), f"{kind[:40]} is not offered; calls need an app"))
         elif kind == "ANONYMOUS" and policies["auth"] == "app":
             warnings.append(
-                (pointer_join(pointer, name), "authentication holds for the whole API; calls need an app here too")
+                (pointer_join(pointer, name), "Authentication holds for the whole API; calls need an app here too")
             )
 
 
@@ -73,7 +73,7 @@ def _nonce_read(operations: list[tuple[str, dict[str, Any]]], policies: dict[str
         return
     policies["nonce_required"] = any(said)
     if any(said) and sum(said) < len(operations):
-        warnings.append(("/paths", "a nonce is asked for by some operations; it will be needed for the whole API"))
+        warnings.append(("/paths", "A nonce is asked for by some operations; it will be needed for the whole API"))
 
 
 def _backend_read(operations: list[tuple[str, dict[str, Any]]], warnings: list[Fault]) -> tuple[str, int]:
@@ -86,13 +86,13 @@ def _backend_read(operations: list[tuple[str, dict[str, Any]]], warnings: list[F
             continue
         here = pointer_join(pointer, name)
         if str(backend.get("type", "HTTP")).upper() != "HTTP" or not isinstance(backend.get("address"), str):
-            warnings.append((here, "only backends of type HTTP with an address are taken; set the upstream yourself"))
+            warnings.append((here, "Only backends of type HTTP with an address are taken; set the upstream yourself"))
             continue
         addresses.setdefault(backend["address"])
         timeout_ms = max(timeout_ms, _milliseconds(backend.get("timeout")))
     if len(addresses) > 1:
         warnings.append(
-            ("/paths", "operations name several backends; one API has one upstream a stage: the first is suggested")
+            ("/paths", "Operations name several backends; one API has one upstream a stage: the first is suggested")
         )
     return next(iter(addresses), ""), min(timeout_ms, TIMEOUT_MS_MAX)
 

@@ -34,13 +34,13 @@ class DocumentUnreadable(ValueError):
 def document_load(text: str) -> dict[str, Any]:
     """Return the document as plain JSON values (text keys, finite numbers, valid Unicode). Raises DocumentUnreadable."""
     if len(text) > TEXT_BYTES_MAX or len(text.encode("utf-8", "surrogatepass")) > TEXT_BYTES_MAX:
-        raise DocumentUnreadable(("", f"the document is larger than {TEXT_BYTES_MAX // 1024 // 1024} MiB"))
+        raise DocumentUnreadable(("", f"The document is larger than {TEXT_BYTES_MAX // 1024 // 1024} MiB"))
     if not text.strip():
-        raise DocumentUnreadable(("", "the document is empty"))
+        raise DocumentUnreadable(("", "The document is empty"))
     loaded = _json_load(text) if text.lstrip("\ufeff \t\r\n")[:1] in ("{", "[") else _Unread
     value = _yaml_load(text.lstrip("\ufeff")) if loaded is _Unread else loaded
     if not isinstance(value, dict):
-        raise DocumentUnreadable(("", "the document must be an object with openapi, info and paths"))
+        raise DocumentUnreadable(("", "The document must be an object with openapi, info and paths"))
     plain = _plain(value, "", 0, _Budget())
     assert isinstance(plain, dict)
     return plain
@@ -64,23 +64,23 @@ class _Budget:
     def spend(self, count: int) -> None:
         self.left -= count
         if self.left < 0:
-            raise DocumentUnreadable(("", f"the document has more than {NODES_MAX} values"))
+            raise DocumentUnreadable(("", f"The document has more than {NODES_MAX} values"))
 
 
 def _json_load(text: str) -> Any:
     try:
         return json.loads(text.lstrip("\ufeff"), object_pairs_hook=_pairs_once, parse_constant=_constant_refuse)
     except RecursionError:
-        raise DocumentUnreadable(("", f"the document is nested deeper than {DEPTH_MAX} levels")) from None
+        raise DocumentUnreadable(("", f"The document is nested deeper than {DEPTH_MAX} levels")) from None
     except json.JSONDecodeError as error:
         if _JSON_HEAD.match(text):
             where = f"line {error.lineno}, column {error.colno}"
-            raise DocumentUnreadable(("", f"not valid JSON: {error.msg} ({where})")) from None
+            raise DocumentUnreadable(("", f"Not valid JSON: {error.msg} ({where})")) from None
         return _Unread
     except DocumentUnreadable:
         raise
     except ValueError as error:
-        raise DocumentUnreadable(("", f"not valid JSON: {error}")) from None
+        raise DocumentUnreadable(("", f"Not valid JSON: {error}")) from None
 
 
 def _pairs_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def _pairs_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise DocumentUnreadable(("", f"the key {twice!r} occurs twice in one object"))
+        raise DocumentUnreadable(("", f"The key {twice!r} occurs twice in one object"))
     return found
 
 
@@ -144,13 +144,13 @@ def _yaml_load(text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        raise DocumentUnreadable(("", f"not valid YAML: {error.problem or error.context}{where}")) from None
+        raise DocumentUnreadable(("", f"Not valid YAML: {error.problem or error.context}{where}")) from None
     except (yaml.YAMLError, UnicodeError, ValueError) as error:
         if isinstance(error, DocumentUnreadable):
             raise
-        raise DocumentUnreadable(("", f"not valid YAML: {' '.join(str(error).split())[:200]}")) from None
+        raise DocumentUnreadable(("", f"Not valid YAML: {' '.join(str(error).split())[:200]}")) from None
     except RecursionError:
-        raise DocumentUnreadable(("", f"the document is nested deeper than {DEPTH_MAX} levels")) from None
+        raise DocumentUnreadable(("", f"The document is nested deeper than {DEPTH_MAX} levels")) from None
 
 
 def _yaml_bound(text: str) -> None:
@@ -162,9 +162,9 @@ def _yaml_bound(text: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > DEPTH_MAX:
-            raise DocumentUnreadable(("", f"the document is nested deeper than {DEPTH_MAX} levels"))
+            raise DocumentUnreadable(("", f"The document is nested deeper than {DEPTH_MAX} levels"))
         if count > 2 * NODES_MAX:
-            raise DocumentUnreadable(("", f"the document has more than {NODES_MAX} values"))
+            raise DocumentUnreadable(("", f"The document has more than {NODES_MAX} values"))
 
 
 def _plain(value: Any, pointer: str, depth: int, budget: _Budget) -> Any:
@@ -174,7 +174,7 @@ def _plain(value: Any, pointer: str, depth: int, budget: _Budget) -> Any:
         return value
     if depth >= DEPTH_MAX:
         raise DocumentUnreadable(
-            (pointer, f"the document is nested deeper than {DEPTH_MAX} levels (or refers to itself)")
+            (pointer, f"The document is nested deeper than {DEPTH_MAX} levels (or refers to itself)")
         )
     budget.spend(len(value))
     if isinstance(value, list):
@@ -189,14 +189,14 @@ def _plain(value: Any, pointer: str, depth: int, budget: _Budget) -> Any:
 def _scalar_check(value: Any, pointer: str) -> None:
     if isinstance(value, str):
         if "\x00" in value:
-            raise DocumentUnreadable((pointer, "text with a NUL character"))
+            raise DocumentUnreadable((pointer, "Text with a NUL character"))
         if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-            raise DocumentUnreadable((pointer, "text that is not valid Unicode"))
+            raise DocumentUnreadable((pointer, "Text that is not valid Unicode"))
     elif isinstance(value, float) and not math.isfinite(value):
-        raise DocumentUnreadable((pointer, "a number that is not finite"))
+        raise DocumentUnreadable((pointer, "A number that is not finite"))
     elif isinstance(value, int) and value.bit_length() > INTEGER_BITS_MAX:
-        raise DocumentUnreadable((pointer, "a number larger than 64 bits"))
+        raise DocumentUnreadable((pointer, "A number larger than 64 bits"))
     elif value is not None and not isinstance(value, bool | int | float):
         raise DocumentUnreadable(
-            (pointer, f"a value of the YAML type {type(value).__name__}, which JSON does not have")
+            (pointer, f"A value of the YAML type {type(value).__name__}, which JSON does not have")
         )

@@ -28,7 +28,7 @@ def id_parse(prefix: str, text: str) -> UUID:
     """Return the UUID behind a public id. Raises MalformedId when prefix, length, alphabet or size is wrong."""
     head, separator, body = text.rpartition("_")
     if not separator or head != prefix or len(body) != ENCODED_LENGTH:
-        raise MalformedId(f"expected an id of the form {prefix}_ and {ENCODED_LENGTH} characters")
+        raise MalformedId(f"Expected an id of the form {prefix}_ and {ENCODED_LENGTH} characters")
     number = 0
     for character in body.lower():
         digit = _VALUES.get(character)
@@ -36,5 +36,5 @@ def id_parse(prefix: str, text: str) -> UUID:
             raise MalformedId(f"{character!r} does not occur in ids")
         number = (number << 5) | digit
     if number >> 128:
-        raise MalformedId("the id is larger than 128 bits")
+        raise MalformedId("The id is larger than 128 bits")
     return UUID(int=number)

@@ -22,7 +22,7 @@ def limits_faults(limits: Limits, *, time_zones: Container[str]) -> list[tuple[s
         for pointer, text in rate_faults(rate)
     ]
     if len(limits.rates) > RATES_MAX:
-        faults.append(("/rates", f"at most {RATES_MAX} rate limits"))
+        faults.append(("/rates", f"At most {RATES_MAX} rate limits"))
     if limits.quota is not None:
         faults.extend((f"/quota{pointer}", text) for pointer, text in _quota_faults(limits.quota, time_zones))
     return faults
@@ -32,26 +32,26 @@ def rate_faults(rate: RateLimit) -> list[tuple[str, str]]:
     """Return (pointer, what is wrong) for each bad value of one rate limit."""
     faults = []
     if not 1 <= rate.calls <= CALLS_MAX:
-        faults.append(("/calls", f"must be from 1 to {CALLS_MAX}"))
+        faults.append(("/calls", f"Must be from 1 to {CALLS_MAX}"))
     if not 1 <= rate.period_s <= RATE_PERIOD_S_MAX:
-        faults.append(("/period_s", f"must be from 1 to {RATE_PERIOD_S_MAX} seconds"))
+        faults.append(("/period_s", f"Must be from 1 to {RATE_PERIOD_S_MAX} seconds"))
     if not 0 <= rate.burst <= CALLS_MAX:
-        faults.append(("/burst", f"must be from 0 (the same as calls) to {CALLS_MAX}"))
+        faults.append(("/burst", f"Must be from 0 (the same as calls) to {CALLS_MAX}"))
     if rate.store_down not in ("deny", "allow"):
-        faults.append(("/store_down", "must be deny or allow"))
+        faults.append(("/store_down", "Must be deny or allow"))
     return faults
 
 
 def _quota_faults(quota: QuotaLimit, time_zones: Container[str]) -> Iterator[tuple[str, str]]:
     if not 0 <= quota.units <= UNITS_MAX:
-        yield "/units", f"must be from 0 to {UNITS_MAX}"
+        yield "/units", f"Must be from 0 to {UNITS_MAX}"
     if quota.window not in ("hour", "day", "month", "period"):
-        yield "/window", "must be hour, day, month or period"
+        yield "/window", "Must be hour, day, month or period"
     if quota.window == "period" and not 0 < quota.period_start < quota.period_end:
-        yield "/period_end", "a period quota needs period_start and a later period_end, in Unix seconds"
+        yield "/period_end", "A period quota needs period_start and a later period_end, in Unix seconds"
     if quota.time_zone not in time_zones:
-        yield "/time_zone", "must be an IANA time zone such as Asia/Shanghai"
+        yield "/time_zone", "Must be an IANA time zone such as Asia/Shanghai"
     if quota.store_down not in ("deny", "allow"):
-        yield "/store_down", "must be deny or allow"
+        yield "/store_down", "Must be deny or allow"
     if not set(quota.charged) <= OUTCOMES:
-        yield "/charged", "may list succeeded, client_error and upstream_failed"
+        yield "/charged", "May list succeeded, client_error and upstream_failed"

@@ -63,19 +63,21 @@ class ImportedDocument:
 
 
 def document_read(text: str) -> ImportedDocument:
-    """Read and check a document's text. Never raises for what a stranger can send: see ``faults``."""
+    """Read and check a document's text. Never raises for what a stranger can send: see ``faults``, all of them at once."""
     read = ImportedDocument()
     try:
         read.document = document_load(text)
     except DocumentUnreadable as error:
         read.faults = error.faults
         return read
-    read.faults = _version_faults(read.document) or list(references_faults(read.document))[:FAULTS_MAX]
-    if read.faults:
+    read.faults = _version_faults(read.document)
+    if "swagger" in read.document:
         return read
+    broken = list(islice(references_faults(read.document), FAULTS_MAX))
     _head_read(read)
     _operations_read(read)
-    read.faults = read.faults[:FAULTS_MAX]
+    told = {pointer.removesuffix("/$ref") for pointer, _ in broken}
+    read.faults = [*broken, *(fault for fault in read.faults if fault[0] not in told)][:FAULTS_MAX]
     if read.faults:
         return read
     read.hints, notes = hints_read(read.document, [operation.pointer for operation in read.operations])
@@ -88,10 +90,10 @@ def document_read(text: str) -> ImportedDocument:
 
 def _version_faults(document: dict[str, Any]) -> list[Fault]:
     if "swagger" in document:
-        return [("/swagger", "this is a Swagger 2.0 document; convert it to OpenAPI 3 first (any editor offers it)")]
+        return [("/swagger", "This is a Swagger 2.0 document; convert it to OpenAPI 3 first (any editor offers it)")]
     version = document.get("openapi")
     if not isinstance(version, str) or not version.startswith(("3.0.", "3.1.")):
-        return [("/openapi", "the document must say openapi: 3.0.x or 3.1.x")]
+        return [("/openapi", "The document must say openapi: 3.0.x or 3.1.x")]
     return []
 
 
@@ -106,7 +108,7 @@ def _schema_findings(document: dict[str, Any]) -> Iterator[Fault]:
         message = str(error.message).partition("\n")[0]
         if "is not valid under" in message:  # it repeats the whole value and says no more than this
             message = "nothing that OpenAPI allows in this place has this form"
-        yield pointer_join("", *error.absolute_path), f"not as OpenAPI has it: {message[:300]}"
+        yield pointer_join("", *error.absolute_path), f"Not as OpenAPI has it: {message[:300]}"
 
 
 def _is_covered(pointer: str, specific: set[str]) -> bool:
@@ -117,7 +119,7 @@ def _is_covered(pointer: str, specific: set[str]) -> bool:
 def _head_read(read: ImportedDocument) -> None:
     info = read.document.get("info")
     info = info if isinstance(info, dict) else {}
-    read.openapi = read.document["openapi"]
+    read.openapi = str(read.document.get("openapi") or "")
     read.title = str(info.get("title") or "")[:80]
     read.version = str(info.get("version") or "")[:40]
     read.description = str(info.get("description") or "")[:DESCRIPTION_LENGTH_MAX]
@@ -131,7 +133,7 @@ def _head_read(read: ImportedDocument) -> None:
 def _operations_read(read: ImportedDocument) -> None:
     paths = read.document.get("paths")
     if not isinstance(paths, dict) or not paths:
-        read.faults.append(("/paths", "the document declares no path; add at least one operation"))
+        read.faults.append(("/paths", "The document declares no path; add at least one operation"))
         return
     shapes: dict[tuple[str, tuple[str, ...]], str] = {}
     names: dict[str, str] = {}
@@ -146,14 +148,14 @@ def _operations_read(read: ImportedDocument) -> None:
             read.faults.append((pointer, str(error)))
             continue
         if not isinstance(resolved, dict):
-            read.faults.append((pointer, "a path must be an object with operations"))
+            read.faults.append((pointer, "A path must be an object with operations"))
             continue
         _path_read(read, template, resolved, pointer, shapes, names)
         if len(read.operations) > OPERATIONS_MAX:
-            read.faults.append(("/paths", f"the document has more than {OPERATIONS_MAX} operations; split it"))
+            read.faults.append(("/paths", f"The document has more than {OPERATIONS_MAX} operations; split it"))
             return
     if not read.operations and not read.faults:
-        read.faults.append(("/paths", "the document declares no operation; add at least one"))
+        read.faults.append(("/paths", "The document declares no operation; add at least one"))
 
 
 def _path_read(
@@ -166,9 +168,9 @@ def _path_read(
 ) -> None:
     for key in item:
         if key not in _PATH_KEYS and not key.startswith("x-"):
-            read.faults.append((pointer_join(pointer, key), f"no method of HTTP; write one of: {', '.join(METHODS)}"))
+            read.faults.append((pointer_join(pointer, key), f"No method of HTTP; write one of: {', '.join(METHODS)}"))
     if "trace" in item:
-        read.warnings.append((pointer_join(pointer, "trace"), "the gateway does not serve TRACE; left out"))
+        read.warnings.append((pointer_join(pointer, "trace"), "The gateway does not serve TRACE; left out"))
     common = _parameters_read(read, item.get("parameters"), pointer_join(pointer, "parameters"))
     for key in (*METHODS, ANY_METHOD_KEY):
         if key not in item:
@@ -176,7 +178,7 @@ def _path_read(
         here = pointer_join(pointer, key)
         body = item[key]
         if not isinstance(body, dict):
-            read.faults.append((here, "an operation must be an object"))
+            read.faults.append((here, "An operation must be an object"))
             continue
         method = "ANY" if key == ANY_METHOD_KEY else key.upper()
         taken = shapes.setdefault((method, template.shape), str(template))
@@ -206,9 +208,9 @@ def _operation_read(
     parameters = parameters_merge(common, own)
     declared = {spec.name for spec in parameters if spec.place == "path"}
     for missing in sorted(set(template.parameters) - declared):
-        read.faults.append((pointer, f"the path parameter {missing!r} is not declared; add it under parameters"))
+        read.faults.append((pointer, f"The path parameter {missing!r} is not declared; add it under parameters"))
     for extra in sorted(declared - set(template.parameters)):
-        read.faults.append((pointer, f"the path parameter {extra!r} does not occur in the path {template}"))
+        read.faults.append((pointer, f"The path parameter {extra!r} does not occur in the path {template}"))
     tags = body.get("tags")
     answers = body.get("responses")
     answers = answers if isinstance(answers, dict) else {}
@@ -234,10 +236,10 @@ def _parameters_read(read: ImportedDocument, values: Any, pointer: str) -> list[
     if values is None:
         return []
     if not isinstance(values, list):
-        read.faults.append((pointer, "parameters must be a list"))
+        read.faults.append((pointer, "Parameters must be a list"))
         return []
     if len(values) > PARAMETERS_MAX:
-        read.faults.append((pointer, f"at most {PARAMETERS_MAX} parameters"))
+        read.faults.append((pointer, f"At most {PARAMETERS_MAX} parameters"))
         return []
     specs: list[ParameterSpec] = []
     for index, value in enumerate(values):
@@ -273,9 +275,9 @@ def _followed(read: ImportedDocument, value: Any, pointer: str) -> dict[str, Any
 def _lint(read: ImportedDocument) -> Iterator[Fault]:
     """Say what readers of the reference will miss, and what the gateway does not do."""
     if not read.description:
-        yield "/info/description", "no description: the catalogue page will be empty"
+        yield "/info/description", "No description: the catalogue page will be empty"
     if not read.server_url:
-        yield "/servers", "no absolute server URL: set the upstream of each stage yourself"
+        yield "/servers", "No absolute server URL: set the upstream of each stage yourself"
     for name in ("webhooks", "security"):
         if read.document.get(name):
             yield (
@@ -284,8 +286,8 @@ def _lint(read: ImportedDocument) -> Iterator[Fault]:
             )
     for operation in read.operations:
         if not operation.summary:
-            yield operation.pointer, "no summary"
+            yield operation.pointer, "No summary"
         if operation.name == f"{operation.method} {operation.path_template}":
-            yield operation.pointer, "no operationId: the method and path stand in for it"
+            yield operation.pointer, "No operationId: the method and path stand in for it"
         if not any(code.startswith("2") or code == "default" for code in operation.responses):
-            yield pointer_join(operation.pointer, "responses"), "no answer of success is described"
+            yield pointer_join(operation.pointer, "responses"), "No answer of success is described"

@@ -53,7 +53,7 @@ def parameter_read(document: dict[str, Any], value: Any, pointer: str) -> Parame
     except ReferenceBroken as error:
         return ParameterRead(None, faults=((pointer, str(error)),))
     if not isinstance(value, dict):
-        return ParameterRead(None, faults=((pointer, "a parameter must be an object"),))
+        return ParameterRead(None, faults=((pointer, "A parameter must be an object"),))
     faults = tuple(_faults(value, pointer))
     if faults:
         return ParameterRead(None, faults)
@@ -100,12 +100,12 @@ def _schema_of(document: dict[str, Any], value: dict[str, Any]) -> dict[str, Any
 def _faults(value: dict[str, Any], pointer: str) -> Iterator[Fault]:
     name, place = value.get("name"), value.get("in")
     if not isinstance(name, str) or not 1 <= len(name) <= NAME_LENGTH_MAX:
-        yield pointer_join(pointer, "name"), f"a parameter has a name of 1 to {NAME_LENGTH_MAX} characters"
+        yield pointer_join(pointer, "name"), f"A parameter has a name of 1 to {NAME_LENGTH_MAX} characters"
     if place not in PLACES:
         hint = " (a body is declared by requestBody in OpenAPI 3)" if place in ("body", "formData") else ""
-        yield pointer_join(pointer, "in"), f"must be one of: {', '.join(PLACES)}{hint}"
+        yield pointer_join(pointer, "in"), f"Must be one of: {', '.join(PLACES)}{hint}"
 
 
 def _warnings(value: dict[str, Any], pointer: str) -> Iterator[Fault]:
     if value["in"] == "path" and value.get("required") is not True:
-        yield pointer_join(pointer, "required"), "a path parameter must say required: true; it is taken as required"
+        yield pointer_join(pointer, "required"), "A path parameter must say required: true; it is taken as required"

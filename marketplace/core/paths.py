@@ -49,17 +49,17 @@ class PathTemplate:
 def template_parse(text: str) -> PathTemplate:
     """Parse a path template such as ``/pets/{petId}``. Raises MalformedPath. ``/pets/`` keeps its empty last segment."""
     if not text.startswith("/"):
-        raise MalformedPath("a path starts with /")
+        raise MalformedPath("A path starts with /")
     if len(text) > TEMPLATE_LENGTH_MAX:
-        raise MalformedPath(f"a path has at most {TEMPLATE_LENGTH_MAX} characters")
+        raise MalformedPath(f"A path has at most {TEMPLATE_LENGTH_MAX} characters")
     segments = tuple(text[1:].split("/"))
     if len(segments) > SEGMENTS_MAX:
-        raise MalformedPath(f"a path has at most {SEGMENTS_MAX} segments")
+        raise MalformedPath(f"A path has at most {SEGMENTS_MAX} segments")
     for position, segment in enumerate(segments):
         _segment_check(segment, is_last=position == len(segments) - 1)
     template = PathTemplate(segments)
     if len(set(template.parameters)) != len(template.parameters):
-        raise MalformedPath("a parameter name occurs twice in the path")
+        raise MalformedPath("A parameter name occurs twice in the path")
     return template
 
 
@@ -67,15 +67,15 @@ def base_path_parse(text: str) -> str:
     """Return the base path ``/a/b`` in its one form (no slash at the end). Raises MalformedPath."""
     path = text.strip()
     if not path.startswith("/"):
-        raise MalformedPath("a base path starts with /, such as /weather")
+        raise MalformedPath("A base path starts with /, such as /weather")
     path = path.rstrip("/")
     if not path:
-        raise MalformedPath("a base path has at least one segment, such as /weather")
+        raise MalformedPath("A base path has at least one segment, such as /weather")
     if len(path) > BASE_PATH_LENGTH_MAX:
-        raise MalformedPath(f"a base path has at most {BASE_PATH_LENGTH_MAX} characters")
+        raise MalformedPath(f"A base path has at most {BASE_PATH_LENGTH_MAX} characters")
     for segment in path[1:].split("/"):
         if not re.fullmatch(r"[A-Za-z0-9\-._~]+", segment) or segment in (".", ".."):
-            raise MalformedPath("a base path has segments of letters, digits, and - . _ ~ only")
+            raise MalformedPath("A base path has segments of letters, digits, and - . _ ~ only")
     if path[1:].split("/")[0].lower() in RESERVED_FIRST_SEGMENTS:
         raise MalformedPath(f"/{path[1:].split('/')[0]} is kept for the gateway itself; choose another base path")
     return path
@@ -89,12 +89,12 @@ def base_paths_overlap(first: str, second: str) -> bool:
 def _segment_check(segment: str, *, is_last: bool) -> None:
     if not segment:
         if not is_last:
-            raise MalformedPath("a path has no empty segment (//)")
+            raise MalformedPath("A path has no empty segment (//)")
         return
     if segment in (".", ".."):
-        raise MalformedPath("a path has no . or .. segment")
+        raise MalformedPath("A path has no . or .. segment")
     if segment == "*":
-        raise MalformedPath("write a tail as {rest+}, or a literal star as %2A")
+        raise MalformedPath("Write a tail as {rest+}, or a literal star as %2A")
     names = _BRACES.findall(segment)
     if names == [segment[1:-1]] and is_last:
         names = [segment[1:-1].removesuffix("+")]

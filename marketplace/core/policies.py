@@ -19,18 +19,18 @@ Faults = list[tuple[str, str]]
 
 def policies_read(value: dict[str, Any]) -> tuple[ApiPolicies | None, Faults]:
     """Return the policies, or None and (pointer, what is wrong) for each bad value."""
-    faults: Faults = [(f"/{name}", "there is no such policy") for name in sorted(set(value) - _FIELDS)]
+    faults: Faults = [(f"/{name}", "There is no such policy") for name in sorted(set(value) - _FIELDS)]
     for name, choices in _CHOICES.items():
         if value.get(name, choices[0]) not in choices:
-            faults.append((f"/{name}", f"must be one of: {', '.join(choices)}"))
+            faults.append((f"/{name}", f"Must be one of: {', '.join(choices)}"))
     methods = value.get("signature_methods", SIGNATURE_METHODS)
     if not isinstance(methods, list | tuple) or not set(map(str, methods)) <= set(SIGNATURE_METHODS):
-        faults.append(("/signature_methods", f"may list: {', '.join(SIGNATURE_METHODS)}"))
+        faults.append(("/signature_methods", f"May list: {', '.join(SIGNATURE_METHODS)}"))
     if not isinstance(value.get("nonce_required", False), bool):
-        faults.append(("/nonce_required", "must be true or false"))
+        faults.append(("/nonce_required", "Must be true or false"))
     body_max = value.get("body_bytes_max", 0)
     if not _is_int(body_max) or not 0 <= body_max <= BODY_BYTES_MAX:
-        faults.append(("/body_bytes_max", f"must be from 0 (the gateway's own limit) to {BODY_BYTES_MAX} bytes"))
+        faults.append(("/body_bytes_max", f"Must be from 0 (the gateway's own limit) to {BODY_BYTES_MAX} bytes"))
     faults += [fault for name in _RATES if value.get(name) is not None for fault in _rate_read(value[name], f"/{name}")]
     faults += _exceptions_read(value.get("rate_app_exceptions", {}))
     return (None, faults) if faults else (ApiPolicies.from_dict(value), [])
@@ -38,18 +38,18 @@ def policies_read(value: dict[str, Any]) -> tuple[ApiPolicies | None, Faults]:
 
 def _exceptions_read(value: Any) -> Faults:
     if not isinstance(value, dict) or len(value) > RATE_EXCEPTIONS_MAX:
-        return [("/rate_app_exceptions", f"must map app ids to rate limits, at most {RATE_EXCEPTIONS_MAX}")]
+        return [("/rate_app_exceptions", f"Must map app ids to rate limits, at most {RATE_EXCEPTIONS_MAX}")]
     return [fault for app, rate in value.items() for fault in _rate_read(rate, f"/rate_app_exceptions/{app}")]
 
 
 def _rate_read(value: Any, pointer: str) -> Faults:
     if not isinstance(value, dict):
-        return [(pointer, 'must be an object such as {"calls": 100, "period_s": 60}')]
+        return [(pointer, 'Must be an object such as {"calls": 100, "period_s": 60}')]
     unknown = sorted(set(value) - set(RateLimit.__dataclass_fields__))
     if unknown:
-        return [(f"{pointer}/{name}", "there is no such field") for name in unknown]
+        return [(f"{pointer}/{name}", "There is no such field") for name in unknown]
     numbers = {name: value.get(name, 0) for name in ("calls", "period_s", "burst")}
-    wrong = [(f"{pointer}/{name}", "must be a whole number") for name, number in numbers.items() if not _is_int(number)]
+    wrong = [(f"{pointer}/{name}", "Must be a whole number") for name, number in numbers.items() if not _is_int(number)]
     if wrong:
         return wrong
     rate = RateLimit(**numbers, store_down=value.get("store_down", "allow"))

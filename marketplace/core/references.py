@@ -41,7 +41,7 @@ def reference_resolve(document: dict[str, Any], value: Any) -> Any:
         if not isinstance(value, dict) or not isinstance(value.get("$ref"), str):
             return value
         value = _target(document, value["$ref"])
-    raise ReferenceBroken("the references go round in a circle")
+    raise ReferenceBroken("The references go round in a circle")
 
 
 def _target_faults(document: dict[str, Any], reference: str, pointer: str) -> Iterator[Fault]:

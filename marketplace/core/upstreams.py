@@ -35,21 +35,21 @@ def upstream_url_parse(text: str, *, is_private_allowed: bool) -> str:
     """Return the upstream URL ``scheme://host[:port][/path]`` without a slash at its end. Raises UpstreamRefused."""
     url = text.strip()
     if len(url) > URL_LENGTH_MAX:
-        raise UpstreamRefused(f"an upstream URL has at most {URL_LENGTH_MAX} characters")
+        raise UpstreamRefused(f"An upstream URL has at most {URL_LENGTH_MAX} characters")
     if not url.isascii() or any(ord(character) <= 32 or ord(character) == 127 for character in url):
-        raise UpstreamRefused("write the URL in ASCII without spaces; encode other characters (%E5…, xn--…)")
+        raise UpstreamRefused("Write the URL in ASCII without spaces; encode other characters (%E5…, xn--…)")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise UpstreamRefused("this is not a URL such as http://weather.default.svc:8080") from error
+        raise UpstreamRefused("This is not a URL such as http://weather.default.svc:8080") from error
     _parts_check(parts.scheme, parts.username, parts.query or parts.fragment, url)
     host = parts.hostname or ""
     upstream_host_check(host, is_private_allowed=is_private_allowed)
     if port == 0:
-        raise UpstreamRefused("the port must be from 1 to 65535")
+        raise UpstreamRefused("The port must be from 1 to 65535")
     if not _PATH.match(parts.path) or any(segment in (".", "..") for segment in parts.path.split("/")):
-        raise UpstreamRefused("the path of the URL has a segment or a character that cannot be forwarded")
+        raise UpstreamRefused("The path of the URL has a segment or a character that cannot be forwarded")
     shown_host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme.lower()}://{shown_host}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
 
@@ -57,24 +57,24 @@ def upstream_url_parse(text: str, *, is_private_allowed: bool) -> str:
 def upstream_host_check(host: str, *, is_private_allowed: bool) -> None:
     """Refuse a host that is empty, malformed, or an address that a gateway must not call. Raises UpstreamRefused."""
     if not host:
-        raise UpstreamRefused("the URL needs a host, such as http://weather.default.svc:8080")
+        raise UpstreamRefused("The URL needs a host, such as http://weather.default.svc:8080")
     if host.lower().rstrip(".") in METADATA_HOSTS:
-        raise UpstreamRefused("this host is the cloud's own metadata service, which no upstream can be")
+        raise UpstreamRefused("This host is the cloud's own metadata service, which no upstream can be")
     address = _address_of(host)
     if address is not None:
         upstream_address_check(address, is_private_allowed=is_private_allowed)
         return
     if not _HOST.match(host):
-        raise UpstreamRefused("the host is neither a name nor an IP address")
+        raise UpstreamRefused("The host is neither a name nor an IP address")
     if not is_private_allowed and host.lower().rstrip(".").rpartition(".")[2] in ("localhost", "local", "internal"):
-        raise UpstreamRefused("private hosts are not allowed on this platform")
+        raise UpstreamRefused("Private hosts are not allowed on this platform")
 
 
 def upstream_authority_check(text: str) -> None:
     """Refuse a Host header that is not ``host`` or ``host:port``: it is written into requests as it is. Raises UpstreamRefused."""
     host, colon, port = text.rpartition(":") if _PORT.search(text) else (text, "", "")
     if len(text) > AUTHORITY_LENGTH_MAX or not text.isascii() or (colon and not 1 <= int(port) <= 65_535):
-        raise UpstreamRefused("write the Host header as a host, or as host:port, such as weather.example:8443")
+        raise UpstreamRefused("Write the Host header as a host, or as host:port, such as weather.example:8443")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     upstream_host_check(host, is_private_allowed=True)
@@ -84,20 +84,20 @@ def upstream_address_check(address: Address, *, is_private_allowed: bool) -> Non
     """Refuse link-local, metadata, multicast and unspecified addresses always, private ones unless allowed."""
     plain = getattr(address, "ipv4_mapped", None) or address
     if plain in METADATA_ADDRESSES or plain.is_link_local:
-        raise UpstreamRefused("link-local and metadata addresses can never be an upstream")
+        raise UpstreamRefused("Link-local and metadata addresses can never be an upstream")
     if plain.is_multicast or plain.is_unspecified or (plain.is_reserved and not plain.is_loopback):
-        raise UpstreamRefused("this address cannot be an upstream")
+        raise UpstreamRefused("This address cannot be an upstream")
     if not is_private_allowed and not plain.is_global:
-        raise UpstreamRefused("private and loopback addresses are not allowed on this platform")
+        raise UpstreamRefused("Private and loopback addresses are not allowed on this platform")
 
 
 def _parts_check(scheme: str, username: str | None, extra: str, url: str) -> None:
     if scheme.lower() not in ("http", "https"):
-        raise UpstreamRefused("the URL starts with http:// or https://")
+        raise UpstreamRefused("The URL starts with http:// or https://")
     if username is not None or "@" in url.split("//", 1)[-1].split("/", 1)[0]:
-        raise UpstreamRefused("the URL must not carry a name or password; add them as a header at the upstream")
+        raise UpstreamRefused("The URL must not carry a name or password; add them as a header at the upstream")
     if extra or "?" in url or "#" in url:
-        raise UpstreamRefused("the URL must end with its path: no ? and no #")
+        raise UpstreamRefused("The URL must end with its path: no ? and no #")
 
 
 def _address_of(host: str) -> Address | None:
@@ -112,10 +112,10 @@ def _address_of(host: str) -> Address | None:
     try:
         numbers = [_number(part) for part in parts]
     except ValueError:
-        raise UpstreamRefused("the host is neither a name nor an IP address") from None
+        raise UpstreamRefused("The host is neither a name nor an IP address") from None
     *head, tail = numbers
     if any(number > 255 for number in head) or tail >= 256 ** (5 - len(numbers)):
-        raise UpstreamRefused("the host is neither a name nor an IP address")
+        raise UpstreamRefused("The host is neither a name nor an IP address")
     value = tail + sum(number << (8 * (3 - position)) for position, number in enumerate(head))
     return ipaddress.IPv4Address(value)
 

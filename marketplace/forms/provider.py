@@ -3,11 +3,14 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from marketplace.contracts.definition import ApiPolicies
 from marketplace.contracts.limits import RateLimit
+from marketplace.core.paths import MalformedPath, base_path_parse
 from marketplace.core.policies import SIGNATURE_METHODS
+from marketplace.core.upstreams import UpstreamRefused, upstream_url_parse
 from marketplace.models import Api, StageName, Visibility
 
 DOCUMENT_BYTES_MAX = 2 * 1024 * 1024
@@ -89,6 +92,21 @@ class ApiNewForm(forms.Form):
         help_text=_("Where calls go: the address of your service. Used for all three stages; change each later."),
         widget=forms.TextInput({"inputmode": "url", "placeholder": "http://weather.default.svc:8080"}),
     )
+
+    def clean_base_path(self) -> str:
+        """Judged here already, so that all faults of the form show at once; whether it is taken, the service knows."""
+        try:
+            return base_path_parse(self.cleaned_data["base_path"])
+        except MalformedPath as error:
+            raise forms.ValidationError(str(error)) from error
+
+    def clean_upstream_url(self) -> str:
+        """As ``clean_base_path``."""
+        url = str(self.cleaned_data["upstream_url"]).strip()
+        try:
+            return url and upstream_url_parse(url, is_private_allowed=settings.TOLLGATE_UPSTREAM_PRIVATE)
+        except UpstreamRefused as error:
+            raise forms.ValidationError(str(error)) from error
 
 
 class ApiForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -144,7 +144,7 @@ def stage_upstream_set(
     except UpstreamRefused as error:
         faults.append(Fault("/upstream_host", str(error)))
     if not TIMEOUT_MS_MIN <= timeout_ms <= TIMEOUT_MS_MAX:
-        detail = _("must be from %(min)d to %(max)d milliseconds") % {"min": TIMEOUT_MS_MIN, "max": TIMEOUT_MS_MAX}
+        detail = _("Must be from %(min)d to %(max)d milliseconds") % {"min": TIMEOUT_MS_MIN, "max": TIMEOUT_MS_MAX}
         faults.append(Fault("/upstream_timeout_ms", detail))
     if faults:
         raise InvalidInput(" ".join(fault.detail for fault in faults), faults=faults)

@@ -33,7 +33,9 @@ from marketplace.services.catalog import (
     policies_set,
     stage_upstream_set,
 )
+from marketplace.services.imports import document_check
 from marketplace.views.doors import member_page, service_try
+from marketplace.views.lint import lint_rows
 from marketplace.views.usage_pictures import summary_make
 
 ACTIVATIONS_SHOWN_MAX = 30
@@ -87,14 +89,16 @@ def api_import(request: HttpRequest, api_id: str) -> HttpResponse:
     """Import the next version of the document."""
     api = _open(request, api_id, manage=True)
     form = DocumentForm(request.POST or None, request.FILES or None)
-    report = None
+    context: dict[str, Any] = {"form": form, "report": None}
     if request.method == "POST" and form.is_valid():
-        report = service_try(
-            request, api_import_openapi, form=form, api=api, text=form.cleaned_data["document"], person=request.user
-        )
-        if report is not None:
-            messages.success(request, _("Imported. It takes effect with the next deployment."))
-    return _show(request, "api_import", api, "operations", form=form, report=report)
+        text = form.cleaned_data["document"]
+        context["faults"] = lint_rows(text, document_check(text=text).faults)
+        if not context["faults"]:
+            report = service_try(request, api_import_openapi, form=form, api=api, text=text, person=request.user)
+            context |= {"report": report, "warnings": lint_rows(text, report.warnings if report else [])}
+            if report is not None:
+                messages.success(request, _("Imported. It takes effect with the next deployment."))
+    return _show(request, "api_import", api, "operations", **context)
 
 
 @require_safe

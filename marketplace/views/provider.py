@@ -27,6 +27,7 @@ from marketplace.selectors.paging import page_take
 from marketplace.services.catalog import api_create, api_import_openapi, stage_upstream_set
 from marketplace.services.imports import document_check
 from marketplace.views.doors import form_refuse, member_page
+from marketplace.views.lint import lint_rows
 from marketplace.views.usage_pictures import summary_make
 
 DRAFT_KEY = "api_draft"
@@ -94,7 +95,8 @@ def api_review(request: HttpRequest) -> HttpResponse:
         (_("New API"), reverse("pages:api_new", args=[request.organization.slug])),
         (_("Review"), ""),
     ]
-    return render(request, "marketplace/api_review.html", {"form": form, "read": read, "crumbs": crumbs})
+    rows = {"faults": lint_rows(text, read.faults), "warnings": lint_rows(text, read.warnings)}
+    return render(request, "marketplace/api_review.html", {"form": form, "read": read, "crumbs": crumbs, **rows})
 
 
 def live_stages(apis: list[Api]) -> dict[Any, list[Any]]:

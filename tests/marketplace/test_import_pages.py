@@ -44,3 +44,45 @@ def test_in_production_the_sample_names_no_upstream_of_a_demo(
     page = hers.get(answer["Location"])
     assert page.context["form"].initial["upstream_url"] == ""
     assert page.context["read"].faults == []
+
+
+SEVERAL = """\
+info: {title: Broken}
+paths:
+  /pets:
+    get:
+      responses:
+        "200": {$ref: "#/components/responses/Pets"}
+  pets: {}
+  /toys/{toy}:
+    get:
+      parameters:
+        - {in: query}
+"""
+
+
+def test_all_faults_of_a_document_show_at_once_with_lines_and_places(hers: Client, alice: people.Party) -> None:
+    answer = hers.post(pages(alice), {"text": SEVERAL})
+    page = hers.get(answer["Location"])
+    rows = [(row.line, row.place) for row in page.context["faults"]]
+    assert (6, "GET /pets › responses › 200 › $ref") in rows
+    assert (7, "pets") in rows
+    assert (11, "GET /toys/{toy} › parameters[0] › name") in rows
+    assert (0, "openapi") in rows
+    shown = page.content.decode()
+    assert "GET /pets › responses › 200 › $ref" in shown and "~1" not in shown
+
+
+def test_the_next_version_shows_its_faults_the_same_way(hers: Client, api: Api, alice: people.Party) -> None:
+    page = hers.post(f"/o/{alice.organization.slug}/provider/apis/{api.public_id}/import/", {"text": SEVERAL})
+    assert len(page.context["faults"]) >= 4
+    assert "Nothing was imported" in page.content.decode()
+    assert api.operations.filter(retired_at=None).count() == 3
+
+
+def test_the_review_form_tells_all_its_faults_at_once(hers: Client, alice: people.Party) -> None:
+    answer = hers.post(pages(alice), {"sample": "1"})
+    wrong = {"name": "", "base_path": "weather", "upstream_url": "ftp://x", "visibility": "public"}
+    errors = hers.post(answer["Location"], wrong).context["form"].errors
+    assert set(errors) == {"name", "base_path", "upstream_url"}
+    assert all(text[0].isupper() for texts in errors.values() for text in texts)

@@ -125,8 +125,9 @@ def gateway_fault() -> str:
 def _door_fault(bind: str, name: str) -> str:
     if url_answers(f"http://{bind}/readyz"):
         return ""
-    values = {"name": name, "bind": bind, "log": settings.TOLLGATE.var / "logs" / f"{name}.log"}
-    if values["log"].exists():
+    log = settings.TOLLGATE.var / "logs" / f"{name}.log"
+    values = {"name": name, "bind": bind, "log": log}
+    if log.exists():
         return _("The %(name)s is not ready at %(bind)s: start it with make run, or look into %(log)s.") % values
     return _("The %(name)s is not ready at %(bind)s: start it with make run. It has written no log yet.") % values
 

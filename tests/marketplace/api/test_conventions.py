@@ -205,7 +205,7 @@ def test_policies_are_replaced_whole_and_refused_field_by_field(alice, api, call
     assert good.status_code == 200, good.content
     assert good.json()["rate_app"]["calls"] == 5
     bad = program.call("PUT", path, {"rate_app": {"calls": -1, "period_s": 1}}, if_match=good["ETag"])
-    assert bad.json()["errors"] == [{"pointer": "/rate_app/calls", "detail": "must be from 1 to 10000000"}]
+    assert bad.json()["errors"] == [{"pointer": "/rate_app/calls", "detail": "Must be from 1 to 10000000"}]
 
 
 def test_usage_questions_are_checked(bob, alice, app, api, caller) -> None:

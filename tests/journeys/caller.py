@@ -11,6 +11,7 @@ from tests.journeys.town import Town
 
 TARGET = "/cities/%E5%8C%97%E4%BA%AC/forecast?days=2"
 PATH = "/cities/北京/forecast"
+SAMPLE_TARGETS = ("/forecast?city=Lisbon", "/stations/LPPT/observations")
 
 
 def call_by_code(town: Town, published: Published, credentials: Credentials) -> Answer:
@@ -42,6 +43,17 @@ def first_calls(town: Town, published: Published, credentials: Credentials) -> i
     assert ["单位", "metric"] in by_key.json["query"]
     assert served.headers["x-ca-request-id"] != by_key.headers["x-ca-request-id"]
     return 2
+
+
+def sample_calls(town: Town, published: Published, credentials: Credentials) -> None:
+    """Both reading operations of the sample document answer 200, played by the demo's upstream."""
+    headers = {"Authorization": f"APPCODE {credentials.app_code}"}
+    for target in SAMPLE_TARGETS:
+        path = f"{published.base_path}{target}"
+        answer = town.wait(
+            f"sample {target}", lambda path=path: _if_served(send(town.gateway_url, path, headers=headers))
+        )
+        assert b"celsius" in answer.body, answer.body
 
 
 def quota_exhaust(town: Town, published: Published, credentials: Credentials, *, used: int) -> None:

@@ -9,6 +9,7 @@ from tests.journeys.windows import PASSWORD, Window, mail_link
 
 ADDRESS, ORGANIZATION = "dora@newcomer.example", "Newcomer"
 FREE_APP, PAID_APP, OTHER_APP = "Trip planner", "Newsletter", "Without a grant"
+SAMPLE_APP, SAMPLE_WORD = "Sampler", "observations"
 ENGLISH, CHINESE = "forecast", "预报"
 
 
@@ -56,7 +57,7 @@ def subscribe(window: Window, published: Published, *, plan: str, app: str, word
     window.go("/apis/")
     window.page.locator("#q").press_sequentially(word)
     window.page.wait_for_url(lambda there: "q=" in there)
-    window.click("天气预报", within="#results")
+    window.click(published.name, within="#results")
     window.click("Plans and pricing")
     window.click(f"to {plan}")
     charge = window.page.locator("#first-charge").inner_text()

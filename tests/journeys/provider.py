@@ -53,6 +53,24 @@ def api_publish(window: Window, town: Town, *, organization: str) -> Published:
     return Published(window.page.locator("h1").inner_text(), BASE_PATH, editor)
 
 
+def sample_publish(window: Window, town: Town, *, organization: str) -> Published:
+    """The newcomer's way: try the sample, take every proposal, one plan, deploy."""
+    window.go(f"/o/{organization}/provider/apis/new/")
+    window.click("Try the sample", role="button")
+    window.sees("Review and create")
+    assert window.page.locator("[name=upstream_url]").input_value() == town.upstream_url
+    base_path = window.page.locator("[name=base_path]").input_value()
+    window.click("Create API", role="button")
+    window.sees("The API exists")
+    name = window.page.locator("h1").inner_text()
+    editor = window.page.url.removeprefix(window.url)
+    plan_free(window, editor)
+    window.go(f"{editor}deployments/")
+    window.click("Deploy", role="button", within="#deploy")
+    window.sees("Deployment 1 is live on Release")
+    return Published(name, base_path, editor)
+
+
 def api_import(window: Window, *, organization: str) -> str:
     """Paste one document, think better of it, upload another, create the API. Returns the path of its editor."""
     window.go(f"/o/{organization}/provider/apis/")

@@ -54,4 +54,8 @@ def test_the_whole_story_from_a_document_to_a_paid_invoice(
         finance.evidence_recompute(town, evidence, tmp_path)
         finance.journal_audit(town, request_ids=served)
         finance.statement_shows(hers, alice.organization.slug, issued)
+
+        sample = provider.sample_publish(hers, town, organization=alice.organization.slug)
+        consumer.subscribe(theirs, sample, plan="Free", app=consumer.SAMPLE_APP, word=consumer.SAMPLE_WORD)
+        caller.sample_calls(town, sample, consumer.credentials_take(theirs, slug, app=consumer.SAMPLE_APP))
         print({name: round(seconds, 1) for name, seconds in town.took_s.items()})

@@ -77,6 +77,7 @@ def town_open(environment: Mapping[str, str]) -> Iterator[Town]:
     shared["TOLLGATE_PUBLIC_URL"] = f"http://{bind}"
     with contextlib.ExitStack() as stack:
         upstream = stack.enter_context(servers.upstream(shared))
+        shared["TOLLGATE_UPSTREAM_BIND"] = upstream.environment["TOLLGATE_UPSTREAM_BIND"]
         gateway = stack.enter_context(servers.gateway(shared, workers=GATEWAY_WORKERS))
         shared["TOLLGATE_GATEWAY_URL"] = gateway.url
         stack.enter_context(servers.shipper(shared))

@@ -42,13 +42,3 @@ def admit(*, tat_us: int, now_us: int, wanted: int, pace: Pace) -> Verdict:
     tat += admitted * pace.interval_us
     ahead_us = tat + pace.interval_us - (now_us + pace.burst * pace.interval_us)
     return Verdict(admitted, tat, max(0, ahead_us))
-
-
-def give_back(*, tat_us: int, count: int, pace: Pace) -> int:
-    """The TAT after ``count`` admitted calls turned out not to happen."""
-    return tat_us - count * pace.interval_us
-
-
-def remaining(*, tat_us: int, now_us: int, pace: Pace) -> int:
-    """How many calls would be admitted at once now."""
-    return max(0, (now_us + pace.burst * pace.interval_us - max(tat_us, now_us)) // pace.interval_us)

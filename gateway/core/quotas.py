@@ -1,4 +1,4 @@
-"""How many units of a quota a worker takes at once; pure. The counter itself lives in Valkey (leases.py, lease_scripts.py).
+"""How many units of a quota a worker asks for at once; pure. How many it gets, the counter in Valkey says (lease_scripts.py).
 
 A lease is a number of units that are debited from the counter before they are spent. Large leases cost few round trips;
 small ones strand little. So a lease covers LEASE_S of the traffic that was seen, and near the limit it shrinks with what
@@ -24,15 +24,3 @@ def observed_rate(*, spent: int, elapsed_s: float) -> float:
 def lease_wanted(*, rate: float, waiting: int) -> int:
     """How many units a worker asks for: LEASE_S of traffic, and never less than the calls that wait for one right now."""
     return min(LEASE_UNITS_MAX, max(LEASE_UNITS_MIN, int(rate * LEASE_S), waiting))
-
-
-def lease_granted(*, wanted: int, used: int, limit: int, owners: int) -> int:
-    """How many units the counter gives: ``wanted`` far from the limit, a share of the rest near it, one at the very end.
-
-    ``used`` are units spent or held by anyone, ``owners`` the workers that hold a lease of this counter, the asker
-    included. Never more than ``limit - used``. The same arithmetic runs inside Valkey.
-    """
-    left = limit - used
-    if left <= 0:
-        return 0
-    return min(wanted, max(1, left // (SHARE * max(owners, 1))))

@@ -20,7 +20,9 @@ JOIN_KEY = "tg:quota:join"
 LOW_CHANNEL = "tg:quota:low"
 """A counter's key: somebody wants units of it and there are none left; whoever holds free ones gives them back."""
 
-LOST, STALE = -1, -2
+LIMITLESS = -1
+"""Instead of a limit: units are counted, and there are always more."""
+LOST, STALE = -2, -3
 """Instead of a grant: the generation is not the asker's; the request is older than one that was seen already."""
 
 _PARSE = """
@@ -44,7 +46,7 @@ if mine and n < born then c = 0 end
 local used = tonumber(redis.call('HGET', KEYS[1], 'u') or '0') + charged + held - c - h
 local granted, others = 0, 0
 if wanted > 0 then
-  if limit < 0 then
+  if limit == @LIMITLESS@ then
     granted = wanted
   elseif used < limit then
     local owners = redis.call('HLEN', KEYS[1]) - 1 - redis.call('HEXISTS', KEYS[1], 'b')
@@ -68,12 +70,18 @@ redis.call('HSET', KEYS[1], 'u', string.format('%.0f', used), field,
 if not mine then redis.call('EXPIREAT', KEYS[1], ARGV[11]) end
 return {granted, used, others}
 """
-_CONSTANTS = {"@LOST@": str(LOST), "@STALE@": str(STALE), "@SHARE@": str(SHARE), "@LOW@": LOW_CHANNEL}
+_CONSTANTS = {
+    "@LIMITLESS@": str(LIMITLESS),
+    "@LOST@": str(LOST),
+    "@STALE@": str(STALE),
+    "@SHARE@": str(SHARE),
+    "@LOW@": LOW_CHANNEL,
+}
 for _name, _value in _CONSTANTS.items():
     _LEASE = _LEASE.replace(_name, _value)
 QUOTA_LEASE = Script(_PARSE + _LEASE)
 """KEYS: counter, generation. ARGV: generation, boot, number after which the bucket began, number of the request, charged, held, free,
-sequence, wanted, limit (-1: none), Unix second at which the counter may go. Returns granted units, units used by all, and free units
+sequence, wanted, limit or LIMITLESS, Unix second at which the counter may go. Returns granted units, units used by all, and free units
 that others may give back."""
 
 QUOTA_LEAVE = Script(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from gateway.core.quotas import lease_wanted, observed_rate
 from gateway.core.windows import Window, resets_at_text, window_in_force
-from gateway.dataplane.lease_scripts import EPOCH_KEY, GENERATION_KEY, LOST, QUOTA_LEASE, STALE
+from gateway.dataplane.lease_scripts import EPOCH_KEY, GENERATION_KEY, LIMITLESS, LOST, QUOTA_LEASE, STALE
 from gateway.dataplane.resp import StoreDown, StoreFault
 from marketplace.contracts.limits import Limits, QuotaLimit
 from marketplace.contracts.segment import WINDOW_CODES
@@ -32,8 +32,7 @@ RECHECK_S = 0.5
 """After a refusal, how long the worker refuses by itself before it asks the counter again."""
 KEPT_S = 3 * 24 * 3600
 """A counter outlives its window by this much, for calls that began in the window and for reading it afterwards."""
-LIMITLESS = -1
-PROGRESS = -1
+PROGRESS = -4
 """Instead of what others hold: the counter gave units, though they may be spent again already."""
 
 

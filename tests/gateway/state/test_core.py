@@ -68,16 +68,6 @@ def test_a_refused_call_is_admitted_exactly_after_retry_after(limit: RateLimit, 
     assert gcra.admit(tat_us=full.tat_us, now_us=later - 1, wanted=1, pace=pace).admitted == 0
 
 
-@given(rates, st.integers(1, 40), st.integers(0, 40))
-@settings(max_examples=60, deadline=None)
-def test_calls_given_back_are_as_if_they_had_never_been_asked_for(limit: RateLimit, wanted: int, back: int) -> None:
-    pace, now = gcra.pace(limit), 10**15
-    taken = gcra.admit(tat_us=0, now_us=now, wanted=wanted, pace=pace)
-    back = min(back, taken.admitted)
-    tat = gcra.give_back(tat_us=taken.tat_us, count=back, pace=pace)
-    assert gcra.remaining(tat_us=tat, now_us=now, pace=pace) == pace.burst - taken.admitted + back
-
-
 @given(zones, moments, st.sampled_from(["hour", "day", "month"]))
 @settings(max_examples=250, deadline=None)
 def test_windows_partition_time_in_every_time_zone(zone: str, moment: int, kind: str) -> None:
@@ -120,20 +110,6 @@ def test_a_period_that_billing_has_not_turned_goes_on_in_windows_as_long_as_the_
     assert windows.window_in_force(limit, 200) == ("period", 200, 300)
     assert windows.window_in_force(limit, 499.9) == ("period", 400, 500)
     assert windows.window_in_force(limit, 50) == ("period", 100, 200)
-
-
-@given(st.integers(0, 30_000), st.lists(st.tuples(st.integers(1, 4_000), st.integers(1, 8)), max_size=400))
-@settings(max_examples=80, deadline=None)
-def test_leases_never_add_up_to_more_than_the_limit_and_end_one_by_one(limit: int, asks: list[tuple[int, int]]) -> None:
-    used = 0
-    for wanted, owners in asks:
-        granted = quotas.lease_granted(wanted=wanted, used=used, limit=limit, owners=owners)
-        assert (granted == 0) == (used >= limit)
-        assert granted <= wanted
-        if limit - used <= 2 * quotas.SHARE * owners - 1:
-            assert granted <= 1
-        used += granted
-        assert used <= limit
 
 
 @given(st.floats(0, 1e6), st.integers(0, 5_000))

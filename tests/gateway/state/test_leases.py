@@ -14,17 +14,18 @@ from uuid import UUID, uuid4
 import pytest
 import redis
 
+from gateway.core.quotas import SHARE
 from gateway.dataplane import lease_list, recovery
 from gateway.dataplane import leases as leases_module
 from gateway.dataplane.journal import SEALED_SUFFIX
 from gateway.dataplane.lease_recovery import leases_return
-from gateway.dataplane.quota_bucket import QuotaHandle
+from gateway.dataplane.lease_scripts import GENERATION_KEY, QUOTA_LEASE
+from gateway.dataplane.quota_bucket import PROGRESS, QuotaHandle
 from gateway.dataplane.store import StoreDown
 from marketplace.contracts.limits import QuotaLimit
 from tests.gateway.state.parts import Worker, disk_full, generation_set, until, workers
 
 DAY = QuotaLimit(units=300, window="day")
-pytestmark = pytest.mark.asyncio
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +113,20 @@ async def test_nothing_is_counted_twice_after_leases_are_reported(tmp_path: Path
     assert used(valkey, handles[0]) == 80
 
 
+def test_a_counter_never_gives_more_than_the_limit_and_gives_the_last_units_one_by_one(valkey: Any) -> None:
+    limit, used, grants = 1_000, 0, []
+    for number in range(1, 400):
+        args = ("first", f"boot{number % 3}", 0, number, 0, 0, 0, 0, 100, limit, int(time.time()) + 60)
+        granted, told, _ = valkey.eval(QUOTA_LEASE.text, 2, "tg:q:{x}:day:0", GENERATION_KEY, *args)
+        valkey.hset("tg:q:{x}:day:0", f"o:boot{number % 3}", f"0:0:0:0:{number}")  # spent, and counted in ``u``
+        used += granted
+        assert used == told <= limit and granted <= 100
+        if limit - used + granted < 2 * SHARE * 3:
+            assert granted <= 1
+        grants.append(granted)
+    assert used == limit and grants[0] == 100
+
+
 async def test_an_idle_worker_returns_what_it_holds(tmp_path: Path, valkey: Any) -> None:
     async with workers(tmp_path, 1) as (worker,):
         handle = worker.quota(uuid4(), DAY)
@@ -181,7 +196,7 @@ async def test_a_late_or_repeated_request_changes_nothing(tmp_path: Path, valkey
         bucket = handle.bucket
         before = used(valkey, handle)
         worker.leases.number -= 1
-        assert await bucket.report(wanted=50) == (0, -1)
+        assert await bucket.report(wanted=50) == (0, PROGRESS)
         assert used(valkey, handle) == before
         granted, _ = await bucket.report(wanted=20)
         bucket.free -= granted

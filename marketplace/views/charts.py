@@ -5,6 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import get_language
+
+DATE_LOCALES = {"en": "en-GB"}
+"""Where a browser writes dates unlike our tables do: plain English would be American, “Oct 24”."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chart:
@@ -19,6 +24,7 @@ class Chart:
     @property
     def payload(self) -> dict[str, Any]:
         """What charts.js reads: Unix seconds and one row of values a series."""
+        language = get_language() or "en"
         day = {"day": "numeric", "month": "short"}
         clock = {"hour": "2-digit", "minute": "2-digit", "hourCycle": "h23"}
         return {
@@ -29,6 +35,7 @@ class Chart:
                 *[list(values) for *_head, values in self.series],
             ],
             "zone": self.zone,
+            "locale": DATE_LOCALES.get(language, language),
             "tick": clock if self.hourly else day,
             "when": {**day, **clock} if self.hourly else {**day, "year": "numeric"},
         }

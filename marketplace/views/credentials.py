@@ -7,13 +7,14 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 from django_ratelimit.decorators import ratelimit
 
 from marketplace.forms.consumer import CredentialForm, RotateForm
-from marketplace.models import App, CredentialKind
+from marketplace.models import App, Credential, CredentialKind
 from marketplace.selectors.access import app_get, credential_get
 from marketplace.services.credentials import IssuedCredential, credential_issue, credential_revoke, credential_rotate
 from marketplace.views.consumer import app_context
@@ -53,6 +54,8 @@ def credential_new(request: HttpRequest, app_id: str) -> HttpResponse:
 def credential_renew(request: HttpRequest, credential_id: str) -> HttpResponse:
     """Rotate: a new credential now, the old one goes on for a while."""
     credential = credential_get(person=request.user, public_id=credential_id, within=request.organization)
+    if _has_ended(credential):
+        return _ended(request, credential)
     form = RotateForm(request.POST or None)
     if request.method == "POST" and is_repeated(request):
         messages.info(request, SHOWN_ALREADY)
@@ -77,12 +80,27 @@ def credential_renew(request: HttpRequest, credential_id: str) -> HttpResponse:
 def credential_end(request: HttpRequest, credential_id: str) -> HttpResponse:
     """Revoke, after showing what that means."""
     credential = credential_get(person=request.user, public_id=credential_id, within=request.organization)
+    if _has_ended(credential):
+        return _ended(request, credential)
     if request.method == "POST":
         if service_try(request, credential_revoke, credential=credential, person=request.user) is not None:
             messages.success(request, _("The credential is revoked. Every gateway refuses it within two seconds."))
         return redirect("pages:app_detail", request.organization.slug, credential.app.public_id)
     context = {"credential": credential, "app": credential.app, "crumbs": _crumbs(request, credential.app, _("Revoke"))}
     return render(request, "marketplace/credential_revoke.html", context)
+
+
+def _has_ended(credential: Credential) -> bool:
+    """Whether nothing is left to rotate or revoke."""
+    return credential.revoked_at is not None or (
+        credential.expires_at is not None and credential.expires_at <= timezone.now()
+    )
+
+
+def _ended(request: HttpRequest, credential: Credential) -> HttpResponse:
+    """Somebody was faster, or comes from an old page: nothing is left to do."""
+    messages.info(request, _("The credential %(name)s has ended already.") % {"name": credential.identifier})
+    return redirect("pages:app_detail", request.organization.slug, credential.app.public_id)
 
 
 def _shown(request: HttpRequest, app: App, issued: IssuedCredential | None) -> HttpResponse:
@@ -96,7 +114,11 @@ def _shown(request: HttpRequest, app: App, issued: IssuedCredential | None) -> H
             context["call"] = sample_call(grant.api, app_code=issued.app_code, stage=grant.stage)
     else:
         rows = [(_("AppKey"), issued.app_key, False), (_("AppSecret"), issued.app_secret, True)]
-        context |= {"secret_title": _("Your new key and secret"), "secret": rows}
+        text = _(
+            "Copy the secret now and keep it safe: it is shown this once. We keep it encrypted, for a signature cannot be "
+            "checked without it."
+        )
+        context |= {"secret_title": _("Your new key and secret"), "secret": rows, "secret_text": text}
     response = render(request, "marketplace/app_detail.html", context)
     response["Cache-Control"] = "no-store"
     return response

@@ -168,6 +168,22 @@
   window.addEventListener("resize", reachTables);
   document.addEventListener("portal:swapped", reachTables);
 
+  // -- tabs that do not fit: the current one is in view, and a side that hides more fades out
+  function hintTabs(tabs) {
+    const hidden = tabs.scrollWidth - tabs.clientWidth;
+    tabs.classList.toggle("has-before", tabs.scrollLeft > 1);
+    tabs.classList.toggle("has-after", tabs.scrollLeft < hidden - 1);
+  }
+  function reachTabs() {
+    $$("nav.tabs").forEach((tabs) => {
+      const current = $("[aria-current]", tabs);
+      if (current) tabs.scrollLeft = current.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - current.offsetWidth) / 2;
+      hintTabs(tabs);
+      tabs.onscroll = () => hintTabs(tabs);
+    });
+  }
+  window.addEventListener("resize", reachTabs);
+
   // -- htmx: errors become toasts, swapped regions say so, focus goes to the region's heading when it asks for it
   document.addEventListener("htmx:load", (event) => {
     const region = event.detail.elt;
@@ -191,5 +207,5 @@
     if (form) unlock(form);
   });
 
-  document.addEventListener("DOMContentLoaded", () => { armToasts(document); focusErrors(); reachTables(); });
+  document.addEventListener("DOMContentLoaded", () => { armToasts(document); focusErrors(); reachTables(); reachTabs(); });
 })();

@@ -1,5 +1,5 @@
 // Time series: draws every .chart[data-series] with uPlot from the JSON beside it. The table twin carries the same numbers,
-// so a page without this script loses nothing but the picture.
+// so a page without this script loses nothing but the picture: the twin comes open, and is closed once the picture is there.
 (function () {
   "use strict";
 
@@ -25,7 +25,7 @@
     const box = document.createElement("div");
     box.className = "u-tooltip";
     box.hidden = true;
-    const when = new Intl.DateTimeFormat(document.documentElement.lang, { ...data.when, timeZone: data.zone });
+    const when = new Intl.DateTimeFormat(data.locale, { ...data.when, timeZone: data.zone });
     const full = new Intl.NumberFormat(document.documentElement.lang);
     return {
       hooks: {
@@ -61,7 +61,7 @@
     const count = data.labels.length;
     const times = data.values[0];
     const step = times.length > 1 ? times[1] - times[0] : 86400;
-    const tick = new Intl.DateTimeFormat(document.documentElement.lang, { ...data.tick, timeZone: data.zone });
+    const tick = new Intl.DateTimeFormat(data.locale, { ...data.tick, timeZone: data.zone });
     const faint = colour("--text-faint");
     const grid = { stroke: colour("--border"), width: 1 };
     const bars = uPlot.paths.bars({ size: [0.72, 36], radius: count === 1 ? 0.12 : 0 });
@@ -85,6 +85,8 @@
       plugins: [tooltip(data)],
     };
     chart.plot = new uPlot(options, [times].concat(stack(data.values)), canvas);
+    const twin = chart.querySelector(".chart-twin:not([data-drawn])");
+    if (twin) { twin.open = false; twin.dataset.drawn = "1"; }
   }
 
   function every(times, width) {

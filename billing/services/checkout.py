@@ -6,7 +6,7 @@ from django.db import transaction
 
 from billing.models import Plan, Subscription
 from billing.services.subscriptions import subscription_start
-from marketplace.errors import Fault, InvalidInput
+from marketplace.errors import Fault, InvalidInput, NameTaken
 from marketplace.models import App, Organization, Person
 from marketplace.services.access import app_create
 
@@ -29,7 +29,7 @@ def subscription_checkout(
     if app is None:
         try:
             app = app_create(organization=organization, name=app_name, person=person)
-        except InvalidInput as problem:
+        except (InvalidInput, NameTaken) as problem:
             faults = [Fault("/app_name", fault.detail) for fault in problem.faults]
-            raise InvalidInput(problem.message, code=problem.code, faults=faults) from problem
+            raise type(problem)(problem.message, code=problem.code, faults=faults) from problem
     return subscription_start(organization=organization, plan=plan, app=app, person=person, now=now, stage=stage)

@@ -6,15 +6,16 @@ Each change is announced to the gateways in its own transaction (``services.chan
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 from zoneinfo import available_timezones
 
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from marketplace.contracts.limits import Limits
+from marketplace.contracts.limits import Limits, LimitsTurn
 from marketplace.core.limits import limits_faults
-from marketplace.errors import Conflict, Fault, InvalidInput, LimitReached
+from marketplace.errors import Conflict, Fault, InvalidInput, LimitReached, NameTaken
 from marketplace.models import Api, App, Grant, Organization, Person, StageName
 from marketplace.services.accounts import entity_check, fields_set
 from marketplace.services.audit import audit_record
@@ -47,8 +48,8 @@ _TIME_ZONES = frozenset(available_timezones())
 
 @transaction.atomic
 def app_create(*, organization: Organization, name: str, person: Person | None, description: str = "") -> App:
-    """Create an app without credentials. Raises InvalidInput, LimitReached."""
-    Organization.objects.select_for_update().get(id=organization.id)
+    """Create an app without credentials. Raises InvalidInput, NameTaken, LimitReached."""
+    _apps_lock(organization.id)
     if organization.apps.filter(deleted_at=None).count() >= APPS_PER_ORGANIZATION_MAX:
         raise LimitReached(
             _("The organization has %(max)d apps, which is the most there can be. Delete one first.")
@@ -56,6 +57,7 @@ def app_create(*, organization: Organization, name: str, person: Person | None, 
         )
     app = App(organization=organization, name=name.strip(), description=description.strip())
     entity_check(app)
+    _name_require_free(app)
     app.save()
     audit_record(
         verb="app.create", subject=app.public_id, person=person, organization=organization, detail={"name": app.name}
@@ -66,9 +68,11 @@ def app_create(*, organization: Organization, name: str, person: Person | None, 
 
 @transaction.atomic
 def app_update(*, app: App, person: Person | None, **fields: Any) -> App:
-    """Change an app's name or description. Raises InvalidInput; Conflict when it is deleted."""
+    """Change an app's name or description. Raises InvalidInput, NameTaken; Conflict when it is deleted."""
     app = fields_set(app, fields, allowed=frozenset({"name", "description"}))
+    _apps_lock(app.organization_id)  # after the app's own row, as its callers have that one locked already
     _living_require(app)
+    _name_require_free(app)
     app.save()
     audit_record(
         verb="app.update",
@@ -156,15 +160,21 @@ def grant_issue(
 
 
 @transaction.atomic
-def grant_limits_set(*, grant: Grant, limits: Limits, ends_at: datetime | object | None = ...) -> Grant:
-    """Replace the limits (and, when given, the end) of a live grant. Raises InvalidInput; Conflict when it is revoked."""
+def grant_limits_set(
+    *, grant: Grant, limits: Limits, turn: LimitsTurn | None = None, ends_at: datetime | object | None = ...
+) -> Grant:
+    """Replace the limits (and, when given, the end) of a live grant. Raises InvalidInput; Conflict when it is revoked.
+
+    ``turn``: the limits that take over later, at their moment to the second; without it none do.
+    """
     grant = Grant.objects.select_for_update().get(id=grant.id)
     if grant.revoked_at is not None:
         raise Conflict(_("This grant has ended. Issue a new one."), code="grant_revoked")
     if ends_at is not ...:
         grant.ends_at = ends_at  # type: ignore[assignment]
-    _grant_check(stage=grant.stage, limits=limits, starts_at=grant.starts_at, ends_at=grant.ends_at)
-    grant.limits = asdict(limits)
+    for one in (limits, turn.limits) if turn else (limits,):
+        _grant_check(stage=grant.stage, limits=one, starts_at=grant.starts_at, ends_at=grant.ends_at)
+    grant.limits = {**asdict(limits), "turn": asdict(turn)} if turn else asdict(limits)
     grant.save(update_fields=["limits", "ends_at"])
     audit_record(verb="grant.limits_set", subject=grant.public_id, organization=grant.app.organization)
     change_announce(kind="app", subject_id=grant.app_id)
@@ -182,6 +192,19 @@ def grant_revoke(*, grant: Grant) -> Grant:
     audit_record(verb="grant.revoke", subject=grant.public_id, organization=grant.app.organization)
     change_announce(kind="app", subject_id=grant.app_id)
     return grant
+
+
+def _apps_lock(organization_id: UUID) -> None:
+    """One change of an organization's apps at a time; rows that only refer to it may go on being written."""
+    Organization.objects.select_for_update(no_key=True).get(id=organization_id)
+
+
+def _name_require_free(app: App) -> None:
+    """Two living apps of one name would look alike in every menu."""
+    others = App.objects.filter(organization_id=app.organization_id, deleted_at=None).exclude(id=app.id)
+    if others.filter(name__iexact=app.name.strip()).exists():
+        message = _("Your organization has an app of this name already. Choose another, so that they can be told apart.")
+        raise NameTaken(message, faults=[Fault("/name", message)])
 
 
 def _living_require(app: App) -> None:

@@ -33,6 +33,15 @@ def test_only_stages_where_something_is_live_can_be_subscribed_to(world: World, 
     assert client.post(page, {"app": world.app.public_id, "stage": "test"}).status_code == 302
 
 
+def test_a_new_apps_name_that_is_taken_is_refused_at_its_field(world: World, client: Client) -> None:
+    plan = world.plan()
+    deploy(world, "release")
+    client.force_login(world.bob, backend="django.contrib.auth.backends.ModelBackend")
+    page = f"/o/{world.consumer.slug}/subscribe/{plan.public_id}/"
+    refused = client.post(page, {"app": "new", "app_name": world.app.name.upper(), "stage": "release"})
+    assert "already" in str(refused.context["form"].errors["app_name"])
+
+
 def test_a_card_says_when_an_api_has_no_plan_yet(world: World, client: Client) -> None:
     deploy(world, "release")
     shown = client.get("/apis/").content.decode()

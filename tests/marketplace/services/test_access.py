@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from marketplace.contracts.limits import Limits, QuotaLimit, RateLimit
 from marketplace.core.credentials import secret_hash
-from marketplace.errors import Conflict, InvalidInput, LimitReached
+from marketplace.errors import Conflict, InvalidInput, LimitReached, NameTaken
 from marketplace.models import Api, App, AuditEvent, Change, Credential
 from marketplace.selectors import access as shown
 from marketplace.services import access
@@ -147,3 +147,18 @@ def test_a_grant_must_end_after_it_starts_on_a_stage_that_exists(app: App, api: 
     with pytest.raises(InvalidInput) as refusal:
         access.grant_issue(app=app, api=api, stage="live", limits=Limits(), starts_at=now, ends_at=now)
     assert {fault.pointer for fault in refusal.value.faults} == {"/stage", "/ends_at"}
+
+
+def test_two_living_apps_of_one_organization_never_share_a_name(bob: people.Party, charlie: people.Party) -> None:
+    robot = people.app_make(bob, name="Robot")
+    for again in ("Robot", "ROBOT ", "robot"):
+        with pytest.raises(NameTaken) as refused:
+            people.app_make(bob, name=again)
+        assert [fault.pointer for fault in refused.value.faults] == ["/name"]
+    other = people.app_make(bob, name="Other")
+    with pytest.raises(NameTaken):
+        access.app_update(app=other, person=bob.person, name="robot")
+    assert access.app_update(app=robot, person=bob.person, name="Robot", description="ours").description == "ours"
+    assert people.app_make(charlie, name="Robot").name == "Robot"
+    access.app_delete(app=robot, person=bob.person)
+    assert people.app_make(bob, name="Robot").name == "Robot"

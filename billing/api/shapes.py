@@ -207,6 +207,8 @@ class SubscriptionOut(serializers.Serializer[Any]):
     app_name = serializers.CharField(source="app.name")
     plan = serializers.CharField(source="plan.public_id")
     plan_name = serializers.CharField(source="plan.name")
+    next_plan = serializers.CharField(source="next_plan.public_id", allow_null=True)
+    next_plan_at = serializers.DateTimeField(allow_null=True)
     stage = serializers.CharField()
     status = serializers.CharField()
     time_zone = serializers.CharField()

@@ -13,7 +13,7 @@ from billing.selectors import subscriptions as shown
 from billing.selectors.invoices import money_show
 from billing.selectors.overviews import SubscriptionOverview, subscription_overview
 from billing.selectors.permits import plan_find, subscribe_action, subscription_find
-from billing.services import subscriptions
+from billing.services import plan_changes, subscriptions
 from marketplace.api.base import Endpoint, Nothing, Paged, operation
 from marketplace.models import App
 from marketplace.selectors.accounts import entity_find, organization_get
@@ -109,7 +109,9 @@ class SubscriptionEndpoint(Endpoint):
 
     def shown(self, subscription: Subscription) -> Response:
         """The subscription as it is now."""
-        fresh = Subscription.objects.select_related("organization", "plan", "api", "app").get(id=subscription.id)
+        fresh = Subscription.objects.select_related("organization", "plan", "next_plan", "api", "app").get(
+            id=subscription.id
+        )
         return self.entity_response(SubscriptionOut(fresh).data)
 
 
@@ -127,12 +129,12 @@ class SubscriptionChangePlan(SubscriptionEndpoint):
 
     @operation("Change the plan", scope="billing:write", body=PlanChoiceIn, answer=SubscriptionOut, creates=True)
     def post(self, request: Request, subscription: str) -> Response:
-        """Limits at once, prices from the next whole hour."""
+        """From the next whole UTC hour (``next_plan_at``), at once if that can only be dearer; to its own plan: stays."""
         plan = plan_find(person=self.person, public_id=self.body["plan"])
         found = self.managed(subscription)
         action = subscribe_action(plan)
         subscription_find(person=self.person, public_id=subscription, action=action, within=self.within)
-        subscriptions.subscription_change(subscription=found, plan=plan, person=self.person, now=timezone.now())
+        plan_changes.subscription_change(subscription=found, plan=plan, person=self.person, now=timezone.now())
         return self.shown(found)
 
 

@@ -652,6 +652,7 @@ class Migration(migrations.Migration):
                 ("ended_at", models.DateTimeField(blank=True, null=True)),
                 ("is_parked", models.BooleanField(default=False)),
                 ("parked_reason", models.TextField(blank=True)),
+                ("next_plan_at", models.DateTimeField(blank=True, null=True)),
                 (
                     "api",
                     models.ForeignKey(
@@ -685,6 +686,16 @@ class Migration(migrations.Migration):
                     "plan",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT, related_name="subscriptions", to="billing.plan"
+                    ),
+                ),
+                (
+                    "next_plan",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="billing.plan",
                     ),
                 ),
             ],
@@ -866,6 +877,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("start", "Started"),
                             ("plan", "Plan changed"),
+                            ("keep", "Change of plan withdrawn"),
                             ("cancel", "Cancelled at period end"),
                             ("resume", "Cancellation withdrawn"),
                             ("end", "Ended"),
@@ -969,6 +981,33 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+        ),
+        migrations.CreateModel(
+            name="SegmentNoted",
+            fields=[
+                ("segment_id", models.UUIDField(primary_key=True, serialize=False)),
+                ("received_at", models.DateTimeField(db_index=True)),
+            ],
+        ),
+        migrations.CreateModel(
+            name="UsageDue",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("hour", models.DateTimeField()),
+                ("due_at", models.DateTimeField(db_index=True)),
+                (
+                    "subscription",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="usage_due",
+                        to="billing.subscription",
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [models.UniqueConstraint(fields=("subscription", "hour"), name="usage_due_once")],
+            },
         ),
         migrations.AddIndex(
             model_name="invoice",
@@ -1137,6 +1176,14 @@ class Migration(migrations.Migration):
                 name="subscription_turn_due",
             ),
         ),
+        migrations.AddIndex(
+            model_name="subscription",
+            index=models.Index(
+                condition=models.Q(("next_plan_at__isnull", False)),
+                fields=["next_plan_at"],
+                name="subscription_change_due",
+            ),
+        ),
         migrations.AddConstraint(
             model_name="subscription",
             constraint=models.UniqueConstraint(
@@ -1150,6 +1197,17 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(("current_period_start__lt", models.F("current_period_end"))),
                 name="subscription_period_is_forward",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="subscription",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("next_plan", None), ("next_plan_at", None)),
+                    models.Q(("next_plan__isnull", False), ("next_plan_at__isnull", False)),
+                    _connector="OR",
+                ),
+                name="subscription_next_plan_has_moment",
             ),
         ),
         migrations.AddConstraint(
@@ -1221,6 +1279,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="usagerecord",
-            constraint=models.UniqueConstraint(fields=("subscription", "meter", "hour"), name="usage_record_once"),
+            constraint=models.UniqueConstraint(fields=("subscription", "hour", "meter"), name="usage_record_once"),
         ),
     ]

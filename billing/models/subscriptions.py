@@ -22,8 +22,8 @@ class Subscription(Entity):
     """A consumer's agreement to a Plan from a moment on; owns one Grant, whose limits it writes.
 
     ``anchor_on`` and ``time_zone`` fix where periods are cut (billing.core.periods.BillingCycle): on the anchor's day of
-    the month, local midnight; in shorter months the last day stands in. ``plan`` is the plan now; SubscriptionChange
-    says which was in force when.
+    the month, local midnight; in shorter months the last day stands in. ``plan`` is the plan now, ``next_plan`` the one that
+    takes over at ``next_plan_at``, a whole hour; SubscriptionChange says which was, or will be, in force when.
     A parked subscription is not drafted: its last attempt failed in a way nobody foresaw, and a person must look.
     """
 
@@ -31,6 +31,8 @@ class Subscription(Entity):
 
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="subscriptions")
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="subscriptions")
+    next_plan = models.ForeignKey(Plan, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    next_plan_at = models.DateTimeField(null=True, blank=True)
     api = models.ForeignKey(Api, on_delete=models.PROTECT, related_name="subscriptions")
     app = models.ForeignKey(App, on_delete=models.PROTECT, related_name="subscriptions")
     stage = models.CharField(max_length=10, choices=StageName.choices, default=StageName.RELEASE)
@@ -53,9 +55,16 @@ class Subscription(Entity):
             models.CheckConstraint(
                 condition=Q(current_period_start__lt=F("current_period_end")), name="subscription_period_is_forward"
             ),
+            models.CheckConstraint(
+                condition=Q(next_plan=None, next_plan_at=None) | Q(next_plan__isnull=False, next_plan_at__isnull=False),
+                name="subscription_next_plan_has_moment",
+            ),
         ]
         indexes = [
             models.Index(fields=["current_period_end"], condition=~Q(status="ended"), name="subscription_turn_due"),
+            models.Index(
+                fields=["next_plan_at"], condition=Q(next_plan_at__isnull=False), name="subscription_change_due"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -77,13 +86,17 @@ class ChangeKind(models.TextChoices):
 
     START = "start", _("Started")
     PLAN = "plan", _("Plan changed")
+    KEEP = "keep", _("Change of plan withdrawn")
     CANCEL = "cancel", _("Cancelled at period end")
     RESUME = "resume", _("Cancellation withdrawn")
     END = "end", _("Ended")
 
 
 class SubscriptionChange(Entity):
-    """One change, appended. Starts and plan changes together say which plan was in force at any moment."""
+    """One change, appended. Starts, plan changes and their withdrawals together say which plan was in force at any moment.
+
+    ``at`` is when it counts: a change of plan that waits for its hour lies ahead, and its withdrawal bears the same moment.
+    """
 
     ID_PREFIX = "sch"
 

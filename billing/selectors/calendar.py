@@ -1,7 +1,7 @@
 """Which period, and which plan, does a moment of a subscription belong to? Rows to the values of billing.core.periods.
 
-An hour belongs to the period, and to the plan, in force when it begins; what an ended subscription's last calls left in
-the next hour belongs to its last period. So every hour is billed once, whatever changes in it.
+An hour belongs to one period and to one plan (billing.core.plan_changes); what an ended subscription's last calls left in the
+next hour belongs to its last period. So every hour is billed once, whatever changes in it.
 """
 
 from collections import defaultdict
@@ -13,7 +13,8 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from billing.core.periods import BillingCycle, Period, day_start, hour_ceiling
+from billing.core.periods import BillingCycle, Period, day_start
+from billing.core.plan_changes import plan_spans
 from billing.models import (
     Alignment,
     BillingPeriod,
@@ -23,6 +24,9 @@ from billing.models import (
     SubscriptionChange,
     SubscriptionStatus,
 )
+
+PLAN_KINDS = (ChangeKind.START, ChangeKind.PLAN, ChangeKind.KEEP)
+"""Changes that say which plan is in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +72,20 @@ def changes_read(subscriptions: Iterable[Subscription]) -> dict[UUID, list[Subsc
 def subscription_phases(
     subscription: Subscription, period: Period, *, history: Sequence[SubscriptionChange] | None = None
 ) -> list[Phase]:
-    """Cut a period where plans changed. A change counts from the next whole hour; changes within one hour leave the last.
+    """Cut a period where plans changed, those that are still ahead too (billing.core.plan_changes has the rule).
 
     ``history``: what happened to the subscription, when the caller has read it for several.
     """
-    cycle = subscription_cycle(subscription)
+    whole = subscription_cycle(subscription).containing(period.start)
     changes = [
         (change.at, change.to_plan)
         for change in (changes_read([subscription])[subscription.id] if history is None else history)
-        if change.kind in (ChangeKind.START, ChangeKind.PLAN) and change.to_plan is not None
+        if change.kind in PLAN_KINDS and change.to_plan is not None
     ]
-    phases = []
-    for place, (at, plan) in enumerate(changes):
-        start = period.start if place == 0 else max(period.start, hour_ceiling(at))
-        end = period.end if place + 1 == len(changes) else min(period.end, hour_ceiling(changes[place + 1][0]))
-        if start < end:
-            part = Period(start, end, period.time_zone)
-            whole = cycle.containing(period.start)
-            phases.append(Phase(plan, part, max(at, part.start), part.fraction_of(whole)))
-    return phases
+    return [
+        Phase(span.plan, span.period, max(span.since, span.period.start), span.period.fraction_of(whole))
+        for span in plan_spans(changes, period)
+    ]
 
 
 def period_of_hour(

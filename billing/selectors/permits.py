@@ -58,7 +58,7 @@ def subscription_find(
     *, person: Person, public_id: str, action: Action = "billing.view", within: Organization | None = None
 ) -> Subscription:
     """Return a subscription of an organization where the person may do ``action``. Raises NotFound, NotPermitted."""
-    rows = Subscription.objects.select_related("plan", "api__provider", "app", "organization", "grant")
+    rows = Subscription.objects.select_related("plan", "next_plan", "api__provider", "app", "organization", "grant")
     subscription = entity_find(Subscription, rows if within is None else rows.filter(organization=within), public_id)
     permission_require(person=person, organization=subscription.organization, action=action)
     return subscription

@@ -33,7 +33,7 @@ class PlanCard:
     @property
     def is_free(self) -> bool:
         """True when no usage whatever can cost anything."""
-        return all(spec_is_free(spec) for _, spec in self.prices)
+        return all(spec.is_free for _, spec in self.prices)
 
     @property
     def fee(self) -> Decimal:
@@ -70,11 +70,6 @@ def plan_price(price: Price) -> PlanPrice:
         spec=price_spec(price),
         meter=str(price.meter_id) if price.meter_id else None,
     )
-
-
-def spec_is_free(spec: PriceSpec) -> bool:
-    """True when this price is zero for every quantity."""
-    return spec.unit_amount == 0 and all(tier.unit_amount == 0 and tier.flat_amount == 0 for tier in spec.tiers)
 
 
 def plan_limits(plan: Plan, *, time_zone: str = "UTC", period: tuple[int, int] | None = None) -> Limits:

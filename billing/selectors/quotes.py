@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from fractions import Fraction
 
-from billing.core.periods import BillingCycle, Period, calendar_month, hour_ceiling
+from billing.core.periods import BillingCycle, Period, calendar_month, hour_floor
+from billing.core.plan_changes import change_is_never_cheaper, change_moment
 from billing.core.pricing import PriceKind
 from billing.core.rating import RatedLine, rate
-from billing.models import BillingPeriod, Measure, Price, Subscription
+from billing.models import BillingPeriod, Measure, Plan, Price, Subscription
 from billing.selectors.calendar import (
     Phase,
     first_period,
@@ -16,7 +17,8 @@ from billing.selectors.calendar import (
     subscription_cycle,
     subscription_phases,
 )
-from billing.selectors.plans import PlanCard, plan_price
+from billing.selectors.plans import PlanCard, plan_price, price_spec
+from billing.selectors.prices import PriceBook
 from billing.selectors.rating import LineDraft, phase_quantities, phases_rate
 from marketplace.contracts.limits import QuotaLimit
 
@@ -55,10 +57,14 @@ class FirstCharge:
 
 @dataclass(frozen=True, slots=True)
 class ChangePreview:
-    """The current period's fees and usage so far, as they are and as a change now would make them; minor units."""
+    """The current period's fees and usage so far, as they are and as a change asked for now would make them; minor units.
+
+    ``counts_from``: the whole hour from which limits and prices are the new plan's; ``is_at_once`` when it is the running one.
+    """
 
     card: PlanCard
     counts_from: datetime
+    is_at_once: bool
     period_end: datetime
     lines: tuple[LineDraft, ...]
     before_minor: int
@@ -106,13 +112,14 @@ def first_charge(*, card: PlanCard, time_zone: str, now: datetime) -> FirstCharg
 
 
 def change_preview(*, subscription: Subscription, card: PlanCard, now: datetime) -> ChangePreview:
-    """Rate the current period as it is, and with the plan changed now: the same code that will make the invoice."""
+    """Rate the current period as it is, and with the change asked for now: the same code that will make the invoice."""
     period = BillingPeriod.objects.select_related("subscription__api", "subscription__plan").get(
         subscription=subscription, starts_at=subscription.current_period_start
     )
     value = period_value(subscription, period)
     phases = subscription_phases(subscription, value)
-    changed = phases_changed(subscription, phases=phases, card=card, now=now)
+    at = change_counts_at(subscription=subscription, plan=card.plan, now=now)
+    changed = phases_changed(subscription, phases=phases, card=card, at=at)
     before = phases_rate(
         subscription=subscription,
         phases=phases,
@@ -125,7 +132,8 @@ def change_preview(*, subscription: Subscription, card: PlanCard, now: datetime)
     )
     return ChangePreview(
         card=card,
-        counts_from=min(hour_ceiling(now), value.end),
+        counts_from=hour_floor(at),
+        is_at_once=at <= now,
         period_end=value.end,
         lines=tuple(after),
         before_minor=sum(line.rated.amount_minor for line in before),
@@ -133,24 +141,34 @@ def change_preview(*, subscription: Subscription, card: PlanCard, now: datetime)
     )
 
 
-def phases_changed(
-    subscription: Subscription, *, phases: Sequence[Phase], card: PlanCard, now: datetime
-) -> list[Phase]:
-    """Cut the phases at the next whole hour and put the plan behind the cut, as a change now would."""
+def change_counts_at(*, subscription: Subscription, plan: Plan, now: datetime) -> datetime:
+    """Return from when a change to ``plan`` would count: now, or the start of an hour (billing.core.plan_changes)."""
+    period = Period(subscription.current_period_start, subscription.current_period_end, subscription.time_zone)
+    phase = next((one for one in subscription_phases(subscription, period) if one.period.contains(now)), None)
+    if phase is None:  # the period has ended and its successor is not open yet
+        return change_moment(now, is_never_cheaper=False)
+    book = PriceBook.of([phase.plan.id, plan.id])
+    before = [price_spec(price) for price in book.prices_at(phase.plan.id, phase.priced_at)]
+    after = [price_spec(price) for price in book.prices_at(plan.id, now)]
+    return change_moment(now, is_never_cheaper=change_is_never_cheaper(before, after))
+
+
+def phases_changed(subscription: Subscription, *, phases: Sequence[Phase], card: PlanCard, at: datetime) -> list[Phase]:
+    """Cut the phases at the hour of ``at`` and put the plan behind the cut, as a change that counts then does."""
     cycle = subscription_cycle(subscription)
     whole = cycle.containing(phases[0].period.start)
-    at = hour_ceiling(now)
+    cut = hour_floor(at)
     kept = []
     for phase in phases:
-        end = min(phase.period.end, at)
+        end = min(phase.period.end, cut)
         if phase.period.start < end:
             part = Period(phase.period.start, end, phase.period.time_zone)
             kept.append(replace(phase, period=part, proration=part.fraction_of(whole)))
     last = phases[-1].period
-    start = max(at, phases[0].period.start)
+    start = max(cut, phases[0].period.start)
     if start < last.end:
         part = Period(start, last.end, last.time_zone)
-        kept.append(Phase(card.plan, part, max(now, part.start), part.fraction_of(whole)))
+        kept.append(Phase(card.plan, part, max(at, part.start), part.fraction_of(whole)))
     return kept
 
 

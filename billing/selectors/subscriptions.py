@@ -31,7 +31,9 @@ def subscription_list(*, organization: Organization, is_ended_shown: bool = True
     """Return the organization's subscriptions, the newest first."""
     rows = Subscription.objects.filter(organization=organization)
     rows = rows if is_ended_shown else rows.exclude(status=SubscriptionStatus.ENDED)
-    return rows.select_related("plan", "api__provider", "app", "grant").defer("api__document").order_by("-id")
+    return (
+        rows.select_related("plan", "next_plan", "api__provider", "app", "grant").defer("api__document").order_by("-id")
+    )
 
 
 def subscriber_list(*, provider: Organization) -> QuerySet[Subscription]:
@@ -49,11 +51,12 @@ def subscribers_count(*, api: Api) -> dict[object, int]:
 
 def plans_to_change_to(*, subscription: Subscription) -> list[PlanCard]:
     """Return the offered plans that the subscription can change to: same API, currency and length of period."""
-    now = subscription.plan
+    now, taken = subscription.plan, (subscription.plan_id, subscription.next_plan_id)
     return [
         card
         for card in plan_list(api=subscription.api)
-        if card.plan.id != now.id and (card.plan.currency, card.plan.period_months) == (now.currency, now.period_months)
+        if card.plan.id not in taken
+        and (card.plan.currency, card.plan.period_months) == (now.currency, now.period_months)
     ]
 
 

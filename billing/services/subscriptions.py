@@ -1,15 +1,16 @@
 """Make it so: subscriptions from start to end. Each owns one Grant, whose limits are the plan's, copied by value.
 
-The gateway knows neither plan nor period: it is told by the grant alone. What a period costs is services/invoices.
+The gateway knows neither plan nor period: it is told by the grant alone. What a period costs is services/invoices, changes of
+plan are services/plan_changes.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from billing.core.periods import Period, hour_floor, zone_get
 from billing.core.subscription_states import SubscriptionStatus as Status
 from billing.core.subscription_states import SubscriptionTrigger, advance
 from billing.errors import AlreadySubscribed, Conflict, Fault, InvalidInput, PlanNotOffered
@@ -19,13 +20,20 @@ from billing.models import (
     Plan,
     PlanStatus,
     Subscription,
-    SubscriptionChange,
     SubscriptionStatus,
 )
 from billing.selectors.calendar import first_period, subscription_cycle
-from billing.selectors.plans import plan_limits
+from billing.services.agreements import (
+    change_append,
+    grant_is_gone,
+    grant_rewrite,
+    limits_in,
+    subscription_live_lock,
+    subscription_lock,
+)
+from billing.services.plan_changes import plan_turn
 from marketplace.models import App, Organization, Person, StageName
-from marketplace.services.access import grant_issue, grant_limits_set, grant_revoke
+from marketplace.services.access import grant_issue, grant_revoke
 from marketplace.services.audit import audit_record
 
 TURNS_MAX = 120
@@ -63,7 +71,7 @@ def subscription_start(
         app=app,
         api=plan.api,
         stage=stage,
-        limits=plan_limits(plan, time_zone=subscription.time_zone, period=_bounds(period)),
+        limits=limits_in(plan, period),
         starts_at=now,
         source=subscription.public_id,
     )
@@ -73,87 +81,64 @@ def subscription_start(
     except IntegrityError as error:
         raise AlreadySubscribed(_("This app is subscribed to this API already. Change its plan instead.")) from error
     BillingPeriod.objects.create(subscription=subscription, starts_at=period.start, ends_at=period.end)
-    _change_append(subscription, ChangeKind.START, now, person, to_plan=plan)
-    return subscription
-
-
-@transaction.atomic
-def subscription_change(
-    *, subscription: Subscription, plan: Plan, person: Person | None, now: datetime
-) -> Subscription:
-    """Move to another plan of the same API: its limits hold at once, its prices from the next whole hour.
-
-    The period's fees are split by time between the plans. Raises PlanNotOffered, Conflict (ended, another currency,
-    period length or API).
-    """
-    subscription = _live_lock(subscription)
-    before = subscription.plan
-    if before.id == plan.id:
-        return subscription
-    if plan.status != PlanStatus.PUBLISHED:
-        raise PlanNotOffered(_("This plan is not offered. Choose a published one."))
-    if plan.api_id != before.api_id or plan.currency != before.currency or plan.period_months != before.period_months:
-        raise Conflict(
-            _(
-                "Plans can be changed within one API, currency and length of period. Cancel, and subscribe anew instead."
-            ),
-            code="plan_not_comparable",
-        )
-    subscription.plan = plan
-    subscription.save(update_fields=["plan"])
-    _grant_rewrite(subscription)
-    _change_append(subscription, ChangeKind.PLAN, now, person, from_plan=before, to_plan=plan)
+    change_append(subscription, ChangeKind.START, now, person, to_plan=plan)
     return subscription
 
 
 @transaction.atomic
 def subscription_cancel(*, subscription: Subscription, person: Person | None, now: datetime) -> Subscription:
     """End it with the current period: until then everything goes on. Safe to repeat. Raises Conflict once it has ended."""
-    subscription = _live_lock(subscription)
+    subscription = subscription_live_lock(subscription)
     if subscription.cancel_at_period_end:
         return subscription
     _status_advance(subscription, SubscriptionTrigger.CANCEL)
-    _grant_rewrite(subscription, ends_at=subscription.current_period_end)
-    _change_append(subscription, ChangeKind.CANCEL, now, person, from_plan=subscription.plan)
+    grant_rewrite(subscription, ends_at=subscription.current_period_end)
+    change_append(subscription, ChangeKind.CANCEL, now, person, from_plan=subscription.plan)
     return subscription
 
 
 @transaction.atomic
 def subscription_resume(*, subscription: Subscription, person: Person | None, now: datetime) -> Subscription:
     """Take a cancellation back before the period ends. Safe to repeat. Raises Conflict once it has ended."""
-    subscription = _live_lock(subscription)
+    subscription = subscription_live_lock(subscription)
     if not subscription.cancel_at_period_end:
         return subscription
     if subscription.current_period_end <= now:
         raise Conflict(_("Its last period is over. Subscribe anew."), code="subscription_ended")
     _status_advance(subscription, SubscriptionTrigger.RESUME)
-    _grant_rewrite(subscription, ends_at=None)
-    _change_append(subscription, ChangeKind.RESUME, now, person, to_plan=subscription.plan)
+    grant_rewrite(subscription, ends_at=None)
+    change_append(subscription, ChangeKind.RESUME, now, person, to_plan=subscription.plan)
     return subscription
 
 
 @transaction.atomic
 def subscription_turn(*, subscription_id: UUID, now: datetime) -> int:
-    """Open the periods that have begun by ``now``, or end the subscription if it was to end. Returns how many turned.
+    """Let what has come by ``now`` begin: the next plan, the next periods, or the end. Returns how many things turned.
 
     Each turn writes the new bounds into the grant, so that a quota per period starts afresh. Safe to repeat.
     """
-    subscription = _lock(subscription_id)
+    subscription = subscription_lock(subscription_id)
     turns = 0
-    while subscription.is_live and subscription.current_period_end <= now and turns < TURNS_MAX:
+    while subscription.is_live and turns < TURNS_MAX:
+        if plan_turn(subscription, now=min(now, subscription.current_period_end)):
+            turns += 1
+            continue
+        if subscription.current_period_end > now:
+            break
         turns += 1
-        if subscription.cancel_at_period_end or _grant_is_gone(subscription):
+        if subscription.cancel_at_period_end or grant_is_gone(subscription):
             _end(subscription)
         else:
             period_open(subscription=subscription)
     if turns and subscription.is_live:
-        _grant_rewrite(subscription)
+        grant_rewrite(subscription)
     return turns
 
 
 def subscriptions_due(*, now: datetime, limit: int = TURN_BATCH_MAX) -> list[UUID]:
-    """Return the ids of live subscriptions whose period is over and which are not parked, the oldest first."""
-    due = Subscription.objects.filter(current_period_end__lte=now, is_parked=False)
+    """Return the ids of live subscriptions, not parked, whose period is over or whose next plan's moment has come."""
+    has_come = Q(current_period_end__lte=now) | Q(next_plan_at__lte=now)
+    due = Subscription.objects.filter(has_come, is_parked=False)
     live = due.exclude(status=SubscriptionStatus.ENDED).order_by("current_period_end", "id")
     return list(live.values_list("id", flat=True)[:limit])
 
@@ -206,71 +191,15 @@ def _start_check(organization: Organization, plan: Plan, app: App, stage: str) -
         raise AlreadySubscribed(_("This app is subscribed to this API already. Change its plan instead."))
 
 
-def _bounds(period: Period) -> tuple[int, int]:
-    """Return a period's bounds in Unix seconds, as a quota carries them."""
-    epoch = datetime.fromtimestamp(0, zone_get("UTC"))
-    second = timedelta(seconds=1)
-    return (hour_floor(period.start) - epoch) // second, (hour_floor(period.end) - epoch) // second
-
-
-def _grant_rewrite(subscription: Subscription, *, ends_at: datetime | object | None = ...) -> None:
-    """Write the plan's limits, with the current period's bounds, into the grant (unless that has gone with its app)."""
-    grant = subscription.grant
-    if grant is None or _grant_is_gone(subscription):
-        return
-    period = Period(subscription.current_period_start, subscription.current_period_end, subscription.time_zone)
-    limits = plan_limits(subscription.plan, time_zone=subscription.time_zone, period=_bounds(period))
-    grant_limits_set(grant=grant, limits=limits, ends_at=ends_at)
-
-
-def _grant_is_gone(subscription: Subscription) -> bool:
-    """True when the grant was revoked by other means (its app was deleted): the subscription ends with its period."""
-    grant = subscription.grant
-    return grant is None or type(grant).objects.filter(id=grant.id, revoked_at__isnull=False).exists()
-
-
 def _end(subscription: Subscription) -> None:
     subscription.ended_at = subscription.current_period_end
+    subscription.next_plan, subscription.next_plan_at = None, None
     _status_advance(subscription, SubscriptionTrigger.END)
     if subscription.grant is not None:
         grant_revoke(grant=subscription.grant)
-    _change_append(subscription, ChangeKind.END, subscription.ended_at, None, from_plan=subscription.plan)
+    change_append(subscription, ChangeKind.END, subscription.ended_at, None, from_plan=subscription.plan)
 
 
 def _status_advance(subscription: Subscription, trigger: SubscriptionTrigger) -> None:
     subscription.status = advance(Status(subscription.status), trigger).value
-    subscription.save(update_fields=["status", "ended_at"])
-
-
-def _live_lock(subscription: Subscription) -> Subscription:
-    subscription = _lock(subscription.id)
-    if not subscription.is_live:
-        raise Conflict(_("This subscription has ended. Subscribe anew."), code="subscription_ended")
-    return subscription
-
-
-def _lock(subscription_id: UUID) -> Subscription:
-    locked = Subscription.objects.select_for_update(of=("self",), no_key=True)
-    return locked.select_related("plan__api", "grant", "organization").get(id=subscription_id)
-
-
-def _change_append(
-    subscription: Subscription,
-    kind: ChangeKind,
-    at: datetime,
-    person: Person | None,
-    *,
-    from_plan: Plan | None = None,
-    to_plan: Plan | None = None,
-) -> None:
-    """Append the change and its trail."""
-    SubscriptionChange.objects.create(
-        subscription=subscription, kind=kind, at=at, from_plan=from_plan, to_plan=to_plan, person=person
-    )
-    audit_record(
-        verb=f"subscription.{kind}",
-        subject=subscription.public_id,
-        person=person,
-        organization=subscription.organization,
-        detail={"plan": subscription.plan.public_id},
-    )
+    subscription.save(update_fields=["status", "ended_at", "next_plan", "next_plan_at"])

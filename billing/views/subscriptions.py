@@ -14,7 +14,9 @@ from billing.selectors.permits import plan_find, subscribe_action, subscription_
 from billing.selectors.plans import plan_get
 from billing.selectors.quotes import change_preview
 from billing.selectors.subscriptions import plans_to_change_to, subscription_list, subscription_timeline
-from billing.services.subscriptions import subscription_cancel, subscription_change, subscription_resume
+from billing.services.plan_changes import subscription_change
+from billing.services.subscriptions import subscription_cancel, subscription_resume
+from billing.templatetags.money import local_time
 from billing.views.doors import text_get
 from marketplace.core.permissions import role_permits
 from marketplace.selectors.catalog import catalog_list
@@ -68,10 +70,11 @@ def subscription_plan(request: HttpRequest, subscription_id: str, plan_id: str) 
     may_change = role_permits(request.membership.role, subscribe_action(plan))
     card, now = plan_get(plan_id=plan.id), timezone.now()
     if request.method == "POST" and may_change:
-        if service_try(
+        changed = service_try(
             request, subscription_change, subscription=subscription, plan=plan, person=request.user, now=now
-        ):
-            messages.success(request, _("The plan is %(plan)s now.") % {"plan": plan.name})
+        )
+        if changed:
+            messages.success(request, _changed_words(changed))
         return _to(request, subscription)
     is_comparable = any(one.plan.id == plan.id for one in plans_to_change_to(subscription=subscription))
     preview = change_preview(subscription=subscription, card=card, now=now) if is_comparable else None
@@ -115,6 +118,14 @@ def subscription_keep(request: HttpRequest, subscription_id: str) -> HttpRespons
     if service_try(request, subscription_resume, subscription=subscription, person=request.user, now=timezone.now()):
         messages.success(request, _("It goes on."))
     return _to(request, subscription)
+
+
+def _changed_words(subscription: Subscription) -> str:
+    """Say which plan is in force, or from when the next one will be."""
+    if subscription.next_plan is None or subscription.next_plan_at is None:
+        return _("The plan is %(plan)s now.") % {"plan": subscription.plan.name}
+    at = local_time(subscription.next_plan_at, subscription.time_zone)
+    return _("The plan changes to %(plan)s at %(at)s.") % {"plan": subscription.next_plan.name, "at": at}
 
 
 def _find(request: HttpRequest, subscription_id: str) -> Subscription:

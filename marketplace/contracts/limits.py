@@ -65,3 +65,20 @@ class Limits:
             rates=tuple(RateLimit.from_dict(rate) for rate in value.get("rates", ())),
             quota=QuotaLimit.from_dict(quota) if quota else None,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsTurn:
+    """Other Limits, which take over in a grant ``at`` a Unix second: gateways turn by their own clocks.
+
+    In the dict of a grant's Limits it is the member ``turn``, there only while one is ahead.
+    """
+
+    at: int
+    limits: Limits
+
+    @classmethod
+    def of_grant(cls, value: dict[str, Any]) -> Self | None:
+        """Load the turn from the dict of a grant's Limits; None when there is none. Raises KeyError, TypeError."""
+        turn = value.get("turn")
+        return cls(turn["at"], Limits.from_dict(turn["limits"])) if turn else None

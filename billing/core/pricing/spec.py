@@ -87,6 +87,11 @@ class PriceSpec:
         if problems:
             raise PriceInvalid(problems)
 
+    @property
+    def is_free(self) -> bool:
+        """True when it is zero for every quantity."""
+        return self.unit_amount == 0 and all(tier.unit_amount == 0 and tier.flat_amount == 0 for tier in self.tiers)
+
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-safe values that ``from_dict`` reads back to an equal spec."""
         shown: dict[str, Any] = {"kind": self.kind.value}

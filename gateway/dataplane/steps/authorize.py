@@ -19,6 +19,7 @@ def compile(route: Route, plane: Plane) -> Step | None:
         return None
     wanted = (route.api_id, route.stage)
     used = plane.used.ids.add
+    leases = plane.leases
 
     def authorize(call: Call) -> None:
         entry = call.entry
@@ -35,6 +36,8 @@ def compile(route: Route, plane: Plane) -> Step | None:
             raise Rejection("A403EP")
         if grant.starts_at > now:
             raise Rejection("I403AA", "the authorization has not begun yet")
+        if grant.turns_at <= now:
+            grant.turned(leases)
         call.grant = grant
 
     return authorize

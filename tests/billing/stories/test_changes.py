@@ -9,7 +9,7 @@ import pytest
 from billing.core.rating import rating_recompute
 from billing.errors import AlreadySubscribed, Conflict, PlanNotOffered, UsageDisagrees
 from billing.models import BillingPeriod, Invoice, InvoiceLine, LateUsage, Plan, SubscriptionStatus
-from billing.services import invoices, plans, subscriptions
+from billing.services import invoices, plan_changes, plans, subscriptions
 from billing.services.drafts import invoice_refresh
 from billing.services.usage import usage_rebuild
 from marketplace.contracts.limits import Limits, QuotaLimit
@@ -28,7 +28,7 @@ def test_a_plan_change_splits_the_fees_by_time_and_the_calls_by_hour(world: Worl
     subscription = world.subscribe(small, "2026-11-01T00:00")
     calls(subscription, "2026-11-16T11:00", 100)
     calls(subscription, "2026-11-16T12:00", 40)
-    subscriptions.subscription_change(
+    plan_changes.subscription_change(
         subscription=subscription, plan=big, person=world.bob, now=moment("2026-11-16T11:20")
     )
     (draft,) = close("2026-12-01T02:00")
@@ -48,7 +48,7 @@ def test_a_plan_change_rewrites_the_limits_of_the_same_grant_at_once(world: Worl
     big = world.plan(name="Big", limits=Limits(quota=QuotaLimit(units=9, window="period")))
     subscription = world.subscribe(small, "2026-11-01T00:00")
     assert subscription.grant is not None
-    subscriptions.subscription_change(
+    plan_changes.subscription_change(
         subscription=subscription, plan=big, person=world.bob, now=moment("2026-11-16T11:20")
     )
     grant = type(subscription.grant).objects.get(id=subscription.grant.id)

@@ -6,12 +6,19 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import pytest
 import redis
 
+from gateway.dataplane.client_answers import BUSY
+from gateway.dataplane.http1 import ClientConnection
+from gateway.dataplane.journal_records import encode_event
+from gateway.dataplane.leases import TAKEN
+from gateway.dataplane.metrics import Metrics
 from gateway.dataplane.recovery import boot_folders
 from marketplace.contracts.definition import ApiPolicies
 from marketplace.contracts.limits import Limits, QuotaLimit
@@ -19,6 +26,7 @@ from marketplace.contracts.segment import CLOSED, COUNTED_KINDS, RawRecord, Segm
 from tests import servers
 from tests.gateway.http.upstream import Received, Upstream
 from tests.gateway.state import seeding
+from tests.gateway.state.parts import ROUTE, call_make, disk_full, generation_set, workers
 from tests.gateway.state.seeding import Bob, valkey_own
 
 LIMIT = 3
@@ -158,3 +166,31 @@ def test_a_streamed_answer_whose_beginning_could_not_be_recorded_is_refused_and_
     assert world.good_calls(bob) == LIMIT - 1
     world.until(lambda: world.used(bob) == LIMIT)
     assert sum(raw.units for raw in world.billed(bob)) == LIMIT
+
+
+async def test_a_client_that_left_while_the_disk_refused_its_call_leaves_no_unit_spent(
+    tmp_path: Path, valkey: Any
+) -> None:
+    generation_set(valkey)
+    async with workers(tmp_path, 1) as (worker,):
+        handle = worker.quota(uuid4(), QuotaLimit(units=100, window="day"))
+        assert await worker.call(handle) is not None
+        bucket = handle.bucket
+        free, call = bucket.free, call_make(handle)
+        assert bucket.try_take(time.monotonic()) == TAKEN
+        call.taken = [bucket]
+        program: Any = SimpleNamespace(
+            settings=SimpleNamespace(idle_timeout_s=60.0),
+            plane=SimpleNamespace(leases=worker.leases),
+            metrics=Metrics(tmp_path / "metrics"),
+            connections=set(),
+        )
+        client = ClientConnection(program)
+        call.client, call.exchange, client.call, client.state = client, None, call, BUSY
+        call.route = SimpleNamespace(**vars(ROUTE), counts={})  # type: ignore[assignment]
+        worker.leases.settle(call)
+        with disk_full(0):
+            worker.journal.commit(encode_event(call), client.answer, b"", client.unrecorded)
+            client.connection_lost(None)
+            worker.journal.flush()
+        assert (bucket.free, bucket.flying) == (free, 0) and client.call is None

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,9 +18,12 @@ from django.utils.translation import gettext as _
 from config.bootstrap import FILES, pins, python_check
 from config.runtime.plan import stores_plan, url_answers
 from config.runtime.running import addresses_now
+from gateway.dataplane.exposition import journal_lag_s
 from marketplace.services.partitions import usage_default_months
 
 DISK_FREE_BYTES_MIN = 512 * 1024 * 1024
+JOURNAL_LAG_S_MAX = 60.0
+"""Sealed segments are shipped within seconds; so long none is a stall."""
 
 
 class Command(BaseCommand):
@@ -122,6 +126,18 @@ def gateway_fault() -> str:
     return _door_fault(addresses_now(settings.TOLLGATE).metrics_bind, "gateway")
 
 
+def journal_fault() -> str:
+    """Does the usage that gateways of this node have sealed get to PostgreSQL?"""
+    folder = settings.TOLLGATE.journal_dir
+    lag_s = journal_lag_s(folder, time.time())
+    if lag_s <= JOURNAL_LAG_S_MAX:
+        return ""
+    return _(
+        "Usage has waited %(seconds)d s below %(folder)s: start the shipper (make run starts it), or look why it cannot "
+        "write to PostgreSQL. Nothing is lost, but nothing of it is billed before."
+    ) % {"seconds": lag_s, "folder": folder}
+
+
 def _door_fault(bind: str, name: str) -> str:
     if url_answers(f"http://{bind}/readyz"):
         return ""
@@ -152,4 +168,5 @@ CHECKS: dict[str, Callable[[], str]] = {
     "valkey": valkey_fault,
     "portal": portal_fault,
     "gateway": gateway_fault,
+    "journal": journal_fault,
 }

@@ -1,40 +1,24 @@
 """It is time: each task calls one service. All are safe to repeat and to run twice at once. When they run: config/beat.py."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from celery import shared_task
 from django.utils import timezone
 
-from billing.core.periods import month_shift
-from billing.errors import LedgerDisagrees
-from billing.selectors.earnings import providers_due
-from billing.services import closing, dispatch, ledger, statements, usage
+from billing.services import closing, dispatch, ledger, statement_batches, usage_due
 from billing.services.closing_jobs import closing_run
 from billing.services.locks import work_lock
 from billing.services.queue import task_enqueue
 
-REBUILD_OVERLAP = timedelta(minutes=20)
-"""How far back arrived segments are looked at again: a multiple of the interval, since segments commit out of order."""
-
-REBUILD_OVERLAP_DAILY = timedelta(days=3)
-
 
 @shared_task(name="billing.tasks.usage_rebuild")
-def usage_rebuild() -> None:
-    """Rebuild the hours for which tallies arrived lately."""
-    with work_lock("usage_rebuild") as is_ours:
-        if is_ours:
-            now = timezone.now()
-            usage.usage_rebuild_arrived(now=now, received_since=now - REBUILD_OVERLAP)
-
-
-@shared_task(name="billing.tasks.usage_rebuild_daily")
-def usage_rebuild_daily() -> None:
-    """Rebuild once more what arrived over the last days: whatever the frequent task missed while workers were down."""
-    now = timezone.now()
-    usage.usage_rebuild_arrived(now=now, received_since=now - REBUILD_OVERLAP_DAILY)
+def usage_rebuild(after: str = "") -> None:
+    """Count a batch of the usage that has arrived, and send for the next."""
+    batch = usage_due.usage_due_batch(now=timezone.now(), after=after)
+    if batch.after:
+        task_enqueue("billing.tasks.usage_rebuild", batch.after)
 
 
 @shared_task(name="billing.tasks.periods_turn")
@@ -66,18 +50,16 @@ def invoices_send() -> None:
 
 
 @shared_task(name="billing.tasks.statements_compute")
-def statements_compute() -> None:
-    """Compute the draft statements of this month and the one before. A provider whose books disagree does not stop the others."""
-    today = timezone.now().date()
-    wrong = []
-    for month in (month_shift(today.replace(day=1), -1), today):
-        for provider in providers_due(period_of=month):
-            try:
-                statements.statements_compute(month=month, now=timezone.now(), providers=[provider])
-            except LedgerDisagrees as problem:
-                wrong.append(f"{provider.public_id}: {problem}")
-    if wrong:
-        raise RuntimeError(f"no statement was computed: {'; '.join(wrong)}")
+def statements_compute(after: str = "") -> None:
+    """Compute a batch of the draft statements of the month before and this one, and send for the next.
+
+    A provider whose books disagree fails the task, so that it is seen, and does not stop the others.
+    """
+    batch = statement_batches.statements_batch(now=timezone.now(), after=after)
+    if batch.after:
+        task_enqueue("billing.tasks.statements_compute", batch.after)
+    if batch.wrong:
+        raise RuntimeError(f"no statement was computed: {'; '.join(batch.wrong)}")
 
 
 @shared_task(name="billing.tasks.ledger_audit")

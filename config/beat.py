@@ -14,7 +14,6 @@ from config.queue import TRANSPORT_OPTIONS, broker_url
 # Task → (when, seconds after which a run that was not started is dropped). Two beats do no harm: every task is safe to repeat.
 SCHEDULE: dict[str, tuple[schedule | crontab, float]] = {
     "billing.tasks.usage_rebuild": (schedule(120.0), 110),
-    "billing.tasks.usage_rebuild_daily": (crontab(hour="2", minute="30"), 3600),
     "billing.tasks.periods_turn": (schedule(60.0), 55),
     "billing.tasks.invoices_draft": (crontab(minute="20"), 1800),
     "billing.tasks.invoices_send": (schedule(120.0), 110),

@@ -35,7 +35,7 @@ from billing.models.subscriptions import (
     SubscriptionChange,
     SubscriptionStatus,
 )
-from billing.models.usage import LateUsage, UsageRecord
+from billing.models.usage import LateUsage, SegmentNoted, UsageDue, UsageRecord
 
 __all__ = [
     "AccountKind",
@@ -65,11 +65,13 @@ __all__ = [
     "Processor",
     "ProviderStatement",
     "ProviderStatementLine",
+    "SegmentNoted",
     "StatementDocument",
     "StatementStatus",
     "Subscription",
     "SubscriptionChange",
     "SubscriptionStatus",
     "Tier",
+    "UsageDue",
     "UsageRecord",
 ]

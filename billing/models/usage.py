@@ -1,6 +1,7 @@
 """Usage as billing counts it: one quantity for (subscription, meter, hour), rebuilt from tallies, never incremented.
 
-What happened is marketplace.models.usage; which of it counts is Meter. Frozen rows are refused by a trigger.
+What happened is marketplace.models.usage; which of it counts is Meter. Frozen rows are refused by a trigger. Which hours are
+still to be counted is UsageDue, and which segments it has been told of, SegmentNoted.
 """
 
 from django.db import models
@@ -26,7 +27,7 @@ class UsageRecord(Entity):
     )
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["subscription", "meter", "hour"], name="usage_record_once")]
+        constraints = [models.UniqueConstraint(fields=["subscription", "hour", "meter"], name="usage_record_once")]
         indexes = [models.Index(fields=["invoice"], condition=Q(invoice__isnull=False), name="usage_record_invoice")]
 
 
@@ -54,3 +55,25 @@ class LateUsage(Entity):
             ),
             models.CheckConstraint(condition=~Q(quantity=0), name="late_usage_is_a_difference"),
         ]
+
+
+class UsageDue(models.Model):
+    """An hour of a subscription for which tallies have arrived that its records do not hold yet.
+
+    Written with the SegmentNoted of what arrived, deleted with the rebuilding of its records; the oldest ``due_at`` first.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="usage_due", db_index=False)
+    hour = models.DateTimeField()
+    due_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["subscription", "hour"], name="usage_due_once")]
+
+
+class SegmentNoted(models.Model):
+    """A journal segment whose hours have become due. Kept as long as a segment that came earlier may yet turn up."""
+
+    segment_id = models.UUIDField(primary_key=True)
+    received_at = models.DateTimeField(db_index=True)

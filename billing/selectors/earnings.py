@@ -97,12 +97,16 @@ def statement_list(*, provider: Organization | None = None) -> QuerySet[Provider
     return statements if provider is None else statements.filter(provider=provider)
 
 
-def providers_due(*, period_of: date) -> list[Organization]:
-    """Return the providers with lines on invoices issued or voided in a month of any time zone: they get a statement."""
+def providers_due(*, period_of: date, after: UUID | None = None, limit: int | None = None) -> list[Organization]:
+    """Return the providers with lines on invoices issued or voided in a month of any time zone: they get a statement.
+
+    In the order of their ids, those behind ``after``, at most ``limit``.
+    """
     bounds = month_reach(period_of)
     moved = Q(invoice__issued_at__range=bounds) | Q(invoice__voided_at__range=bounds)
     ids = InvoiceLine.objects.filter(moved).values_list("provider_id", flat=True).distinct()
-    return list(Organization.objects.filter(id__in=ids).order_by("id"))
+    providers = Organization.objects.filter(id__in=ids).order_by("id")
+    return list((providers if after is None else providers.filter(id__gt=after))[:limit])
 
 
 def _rows(provider: Organization, currency: str, within: dict[str, Any]) -> list[dict[str, Any]]:

@@ -107,11 +107,9 @@ def meter_hours(meters: Iterable[Meter], tallies: Iterable[Tally]) -> dict[tuple
     }
 
 
-def hours_touched(*, received_since: datetime, grant_ids: Iterable[UUID] | None = None) -> dict[UUID, list[datetime]]:
+def hours_touched(*, received_since: datetime, grant_ids: Iterable[UUID]) -> dict[UUID, list[datetime]]:
     """Return the hours of each grant for which tallies have arrived since a moment, however old the hours are."""
-    rows = UsageTally.objects.filter(segment__received_at__gte=received_since, grant_id__isnull=False)
-    if grant_ids is not None:
-        rows = rows.filter(grant_id__in=list(grant_ids))
+    rows = UsageTally.objects.filter(segment__received_at__gte=received_since, grant_id__in=list(grant_ids))
     touched: defaultdict[UUID, list[datetime]] = defaultdict(list)
     for grant_id, hour in rows.values_list("grant_id", "hour").distinct().order_by("grant_id", "hour"):
         if grant_id is not None:

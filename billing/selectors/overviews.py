@@ -96,8 +96,13 @@ def subscription_overview(*, subscription: Subscription, now: datetime) -> Subsc
     return subscription_overviews(subscriptions=[subscription], now=now)[subscription.id]
 
 
-def subscription_overviews(*, subscriptions: Sequence[Subscription], now: datetime) -> dict[UUID, SubscriptionOverview]:
-    """Return what each subscription used and costs in its current period, and will at this pace, by its id."""
+def subscription_overviews(
+    *, subscriptions: Sequence[Subscription], now: datetime, has_quotas: bool = True
+) -> dict[UUID, SubscriptionOverview]:
+    """Return what each subscription used and costs in its current period, and will at this pace, by its id.
+
+    Quotas are read from every tally of their windows, all else from one record an hour: who adds up money leaves them out.
+    """
     history = changes_read(subscriptions)
     periods = _periods_read(subscriptions)
     phases = {
@@ -108,7 +113,7 @@ def subscription_overviews(*, subscriptions: Sequence[Subscription], now: dateti
         book=PriceBook.of(phase.plan.id for parts in phases.values() for phase in parts),
         units=quantities_read([(one, periods[one.id], phases[one.id]) for one in subscriptions]),
         meters=_meters_read(subscriptions),
-        quotas=quota_uses(subscriptions=subscriptions, now=now),
+        quotas=quota_uses(subscriptions=subscriptions, now=now) if has_quotas else {},
         cards={card.plan.id: card for card in plan_cards(plans=[one.plan for one in subscriptions])},
     )
     return {one.id: _overview(one, periods[one.id], phases[one.id], known, now) for one in subscriptions}
@@ -150,7 +155,7 @@ def spend_summary(*, organization: Organization, now: datetime) -> dict[str, tup
     """Return (spent, projected) of all live subscriptions' current periods by currency, in minor units."""
     sums: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
     live = list(subscription_list(organization=organization, is_ended_shown=False))
-    for one in subscription_overviews(subscriptions=live, now=now).values():
+    for one in subscription_overviews(subscriptions=live, now=now, has_quotas=False).values():
         spent, projected = sums[one.card.plan.currency]
         sums[one.card.plan.currency] = (spent + one.spent_minor, projected + one.projected_minor)
     return dict(sums)
@@ -159,7 +164,7 @@ def spend_summary(*, organization: Organization, now: datetime) -> dict[str, tup
 def invoice_expected(*, organization: Organization, now: datetime) -> ExpectedInvoice | None:
     """Return when the next invoice comes and about how much it will be; None without a subscription that costs anything."""
     live = list(subscription_list(organization=organization, is_ended_shown=False)[:EXPECTED_MAX])
-    overviews = subscription_overviews(subscriptions=live, now=now)
+    overviews = subscription_overviews(subscriptions=live, now=now, has_quotas=False)
     expected = [
         ExpectedInvoice(one.plan.currency, one.current_period_end, one.time_zone, overviews[one.id].projected_minor)
         for one in live

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
-from billing.core.currencies import currency_exponent
+from billing.core.currencies import EXPONENTS, currency_exponent
 from billing.core.errors import MoneyInvalid, PriceInvalid, Problem
 from billing.core.meters import OPERATIONS_MAX, OUTCOME_KINDS, Measure
-from billing.core.money import Money
-from billing.core.pricing import PriceKind
+from billing.core.money import Money, decimal_places
+from billing.core.pricing import PriceKind, PriceSpec
 from billing.core.pricing.spec import TIERS_MAX, UNIT_AMOUNT_MAX, UNIT_AMOUNT_PLACES_MAX, UNITS_MAX
 from billing.errors import Fault, InvalidInput
 
@@ -43,6 +43,19 @@ def price_faults(refused: PriceInvalid, *, pointer: str = "") -> list[Fault]:
     return [
         Fault(f"{pointer}/{_path(problem.field)}".rstrip("/"), price_words(problem)) for problem in refused.problems
     ]
+
+
+def fee_faults(spec: PriceSpec, currency: str, *, pointer: str = "") -> list[Fault]:
+    """Return what is wrong with a fixed fee in its currency: nobody can be charged a part of its smallest unit."""
+    if currency not in EXPONENTS or decimal_places(spec.unit_amount) <= currency_exponent(currency):
+        return []
+    example = Money.rounded(spec.unit_amount, currency).format()
+    text = _("A fee in %(currency)s has at most %(places)d places after the point, such as %(example)s.") % {
+        "currency": currency,
+        "places": currency_exponent(currency),
+        "example": example,
+    }
+    return [Fault(f"{pointer}/unit_amount", text)]
 
 
 def meter_words() -> str:

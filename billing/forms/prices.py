@@ -98,6 +98,7 @@ class UsagePriceForm(forms.Form):
             self.add_error(
                 "tier_0_unit_amount", _now("Fill in at least one tier. Leave “up to” of the last one empty.")
             )
+        self._unused_refuse(cleaned)
         return cleaned
 
     def spec(self) -> dict[str, Any] | None:
@@ -135,6 +136,26 @@ class UsagePriceForm(forms.Form):
             values[f"tier_{row}_unit_amount"] = decimal_show(tier.unit_amount)
             values[f"tier_{row}_flat_amount"] = decimal_show(tier.flat_amount) if tier.flat_amount else ""
         return values
+
+    def _unused_refuse(self, cleaned: Mapping[str, Any]) -> None:
+        """What the chosen kind of price does not use is refused rather than dropped."""
+        model = cleaned.get("model")
+        if model is None:
+            return
+        rows = self._filled(cleaned) if model not in ("graduated", "volume") else []
+        if rows:
+            part = next(part for part in _TIER_PARTS if cleaned.get(f"tier_{rows[0]}_{part}") not in (None, ""))
+            self.add_error(
+                f"tier_{rows[0]}_{part}",
+                _now("This kind of price has no tiers. Clear them, or choose graduated or volume."),
+            )
+        if cleaned.get("package_size") and model != "package":
+            self.add_error("package_size", _now("Only packages have a size. Clear it, or choose packages."))
+        if (cleaned.get("unit_amount") or "").strip(" 0.,") and model not in ("per_unit", "package"):
+            self.add_error(
+                "unit_amount",
+                _now("The price stands in the tiers, or there is none. Clear it, or choose one price for each call."),
+            )
 
     def _filled(self, cleaned: Mapping[str, Any]) -> list[int]:
         """The rows of tiers in which anything stands."""

@@ -23,7 +23,7 @@ from billing.errors import Conflict, Fault, InvalidInput, LimitReached
 from billing.models import Alignment, CommissionRate, Measure, Meter, Plan, PlanStatus, Price, Tier
 from billing.models.plans import PERIOD_MONTHS_MAX, charged_outcomes
 from billing.selectors.plans import price_spec
-from billing.words import meter_words, price_faults
+from billing.words import fee_faults, meter_words, price_faults
 from marketplace.contracts.limits import Limits
 from marketplace.core.limits import limits_faults
 from marketplace.models import Api, Person
@@ -115,7 +115,7 @@ def plan_create(
         raise LimitReached(_("This API has as many plans as it can have. Retired ones count."))
     plan = Plan(api=api, slug=slugify(slug or name)[:60], name=name.strip(), currency=currency)
     fields_faults = _fields_apply(plan, {**fields, "limits": limits or Limits()}, allowed=_PLAN_FIELDS)
-    specs, price_problems = _specs_read(prices, api=api)
+    specs, price_problems = _specs_read(prices, plan=plan)
     faults = [*fields_faults, *_plan_faults(plan), *price_problems]
     if faults:
         raise InvalidInput(_("This plan cannot be made as asked."), faults=faults)
@@ -142,7 +142,7 @@ def plan_update(
             _("A published plan keeps its terms. Supersede a price, or make a new plan."), code="plan_frozen"
         )
     faults = _fields_apply(plan, fields, allowed=_PLAN_FIELDS)
-    specs, price_problems = _specs_read(prices or (), api=plan.api)
+    specs, price_problems = _specs_read(prices or (), plan=plan)
     faults += [*_plan_faults(plan), *price_problems]
     if faults:
         raise InvalidInput(_("This plan cannot be changed as asked."), faults=faults)
@@ -161,7 +161,7 @@ def price_add(
     """Add one price to a draft. Raises InvalidInput with every fault of the price; Conflict once the plan is published."""
     plan = _draft_lock(plan)
     draft = PriceDraft(name, spec, meter)
-    specs, faults = _specs_read([draft], api=plan.api, pointer="")
+    specs, faults = _specs_read([draft], plan=plan, pointer="")
     if faults:
         raise InvalidInput(_("This price cannot be added as asked."), faults=faults)
     if plan.prices.count() >= PRICES_PER_PLAN_MAX:
@@ -202,7 +202,7 @@ def price_supersede(
     if price.published_at is None or price.effective_until is not None:
         raise Conflict(_("Only a price that is live can be superseded."), code="price_not_live")
     draft = PriceDraft(name or price.name, spec, price.meter)
-    specs, faults = _specs_read([draft], api=plan.api, pointer="")
+    specs, faults = _specs_read([draft], plan=plan, pointer="")
     if not faults and specs[0] and specs[0].kind.is_metered != (price.meter_id is not None):
         faults = [Fault("/kind", _("A fee stays a fee, and a metered price stays metered. Make a new plan instead."))]
     if faults:
@@ -283,7 +283,7 @@ def _limits_faults(plan: Plan) -> list[Fault]:
 
 
 def _specs_read(
-    drafts: Sequence[PriceDraft], *, api: Api, pointer: str = "/prices/{}"
+    drafts: Sequence[PriceDraft], *, plan: Plan, pointer: str = "/prices/{}"
 ) -> tuple[list[PriceSpec | None], list[Fault]]:
     """Check all prices; the specs are usable only when there is no fault."""
     specs: list[PriceSpec | None] = []
@@ -299,10 +299,12 @@ def _specs_read(
             faults += price_faults(problem, pointer=at)
         if not draft.name.strip() or len(draft.name) > NAME_CHARACTERS_MAX:
             faults.append(Fault(f"{at}/name", _("Give it a name of at most 80 characters.")))
-        if draft.meter is not None and draft.meter.api_id != api.id:
+        if draft.meter is not None and draft.meter.api_id != plan.api_id:
             faults.append(Fault(f"{at}/meter", _("This is not a meter of this API.")))
         if spec is not None and draft.meter is not None and not spec.kind.is_metered:
             faults.append(Fault(f"{at}/meter", _("A fixed fee has no meter.")))
+        if spec is not None and not spec.kind.is_metered:
+            faults += fee_faults(spec, plan.currency, pointer=at)
         specs.append(spec)
     return specs, faults
 

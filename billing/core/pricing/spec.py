@@ -21,7 +21,7 @@ TIERS_MAX = 50
 UNITS_MAX = 10**15
 """The largest tier bound, included quantity or package size, in units."""
 
-_DECIMAL = re.compile(r"[0-9]{1,13}(\.[0-9]{1,30})?")
+_DECIMAL = re.compile(r"[0-9]{1,40}(\.[0-9]{1,40})?")
 
 
 class PriceKind(StrEnum):

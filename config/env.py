@@ -21,6 +21,13 @@ from gateway.dataplane.settings import WORKERS_MAX
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("demo", "production", "test")
+DEMO_SELLER = {
+    "name": "Tollgate Demo GmbH",
+    "address": "Example Street 1\n10115 Berlin",
+    "country": "DE",
+    "payment": [["Bank", "Example Bank (a demo: pay nothing)"], ["IBAN", "DE89370400440532013000"]],
+}
+"""Who issues the demo's invoices: nobody, but it reads like somebody."""
 SECRET_KEY_CHARACTERS_MIN = 32
 EMAIL_SCHEMES = ("submission", "smtp", "file", "console", "memory", "dummy")
 
@@ -112,7 +119,7 @@ VARIABLES = (
         "TOLLGATE_SELLER",
         "who issues invoices, as JSON: name, address, country, tax_id, email, payment (a list of label and value)",
         '{"name": "Example GmbH", "address": "Street 1\\n10115 Berlin", "payment": [["IBAN", "DE89370400440532013000"]]}',
-        '{"name": "Tollgate"}',
+        '{"name": "Tollgate"}, in the demo with a made-up address and account',
     ),
     Variable("TOLLGATE_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", "INFO", "INFO"),
     # What follows is read by the data plane alone (gateway.dataplane.settings), which checks it.
@@ -226,7 +233,7 @@ def settings_read() -> Settings:
         "email": env.dj_email_url("EMAIL_URL", *_email_default()),
         "email_from": env.str("EMAIL_FROM", "Tollgate <no-reply@tollgate.example>"),
         "security_contact": env.str("TOLLGATE_SECURITY_CONTACT", "", validate=_is_contact),
-        "seller": env.json("TOLLGATE_SELLER", {"name": "Tollgate"}, validate=_is_seller),
+        "seller": env.json("TOLLGATE_SELLER", _seller_default(), validate=_is_seller),
         "log_level": env.str(
             "TOLLGATE_LOG_LEVEL", "INFO", validate=validate.OneOf(("DEBUG", "INFO", "WARNING", "ERROR"))
         ),
@@ -299,6 +306,11 @@ def _seal(env: Env) -> None:
 def _email_default() -> tuple[str, ...]:
     """Production must say where e-mail goes: without it nobody can confirm an address, and no invoice arrives."""
     return () if os.environ.get("TOLLGATE_ENV") == "production" else ("dummy:",)
+
+
+def _seller_default() -> dict[str, Any]:
+    """The demo's invoices can be read and paid like real ones; elsewhere nobody's account is printed on one."""
+    return dict(DEMO_SELLER) if (os.environ.get("TOLLGATE_ENV") or "demo") == "demo" else {"name": "Tollgate"}
 
 
 def _is_email_url(value: str) -> None:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from marketplace.forms.consumer import SpanForm
+from marketplace.forms.consumer import DAYS_MAX, SpanForm
 from marketplace.models import Api, App
 from marketplace.selectors.access import app_get, apps_list, grants_list
 from marketplace.selectors.catalog import api_get, apis_list, catalog_get
@@ -96,7 +96,10 @@ def _page(request: HttpRequest, *, side: Side) -> HttpResponse:
 
 def _csv(request: HttpRequest, *, side: Side) -> HttpResponse:
     organization = request.organization
-    first, last = _span(request)
+    form = SpanForm(request.GET)
+    first, last = form.span(_today(request))
+    if not form.is_valid() or first > last or form.cleaned_data.get("since") not in (None, first):
+        return _span_refused(form)
     app, api = _chosen(request, side)
     since, until = span_bounds(first, last, ZoneInfo(organization.time_zone))
     tallies = usage_tallies(organization=organization, since=since, until=until, side=side, app=app, api=api)
@@ -104,6 +107,14 @@ def _csv(request: HttpRequest, *, side: Side) -> HttpResponse:
     response["Content-Disposition"] = f'attachment; filename="usage-{first}-{last}.csv"'
     csv.writer(response).writerows(usage_csv_rows(usage_rows(tallies, grain="day", time_zone=organization.time_zone)))
     return response
+
+
+def _span_refused(form: SpanForm) -> HttpResponse:
+    """A file is read by programs: other days than were asked for would pass unnoticed."""
+    faults = [f"{name}: {text}" for name, texts in form.errors.items() for text in texts]
+    most = _("since and until: two days such as 2026-10-01, the first not after the last, at most %(days)d days.")
+    text = "\n".join([*faults, most % {"days": DAYS_MAX}])
+    return HttpResponse(text, status=400, content_type="text/plain; charset=utf-8")
 
 
 def _span(request: HttpRequest) -> tuple[date, date]:

@@ -26,7 +26,7 @@ from billing.models import (
 )
 from billing.selectors.tallies import meter_spec
 from marketplace.contracts.usage import UsageEvent
-from marketplace.models import Organization
+from marketplace.models import AuditEvent, Organization
 from marketplace.selectors.evidence import EvidenceQuery, evidence_events
 
 CALLS_MAX = 200
@@ -79,8 +79,15 @@ def invoice_list(*, organization: Organization, filters: InvoiceFilter = Invoice
 
 
 def invoice_payments(*, invoice: Invoice) -> QuerySet[Payment]:
-    """Return the payments that settle a part of the invoice, the oldest first."""
-    return Payment.objects.filter(allocations__invoice=invoice).distinct().order_by("id")
+    """Return the payments that settle a part of the invoice, the last day first, and of one day the last recorded first."""
+    return Payment.objects.filter(allocations__invoice=invoice).distinct().order_by("-received_on", "-id")
+
+
+def submitted_by(*, invoice: Invoice) -> str:
+    """Return the address of whoever submitted the invoice for review, last; empty when that was nobody."""
+    trail = AuditEvent.objects.filter(subject=invoice.public_id, verb="invoice.submit").select_related("person")
+    event = trail.order_by("-at", "-id").first() if invoice.submitted_at else None
+    return event.person.email if event and event.person else ""
 
 
 def line_hours(*, line: InvoiceLine) -> list[LineHour]:

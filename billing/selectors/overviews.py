@@ -12,8 +12,10 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from uuid import UUID
 
+from django.db.models import F, Sum
+
 from billing.core.periods import Period, calendar_month, zone_get
-from billing.models import BillingPeriod, Meter, Subscription
+from billing.models import BillingPeriod, InvoiceLine, InvoiceStatus, Meter, Subscription
 from billing.selectors.calendar import Phase, changes_read, period_value, subscription_phases
 from billing.selectors.plans import PlanCard, plan_cards, plan_limits
 from billing.selectors.prices import PriceBook
@@ -162,11 +164,20 @@ def spend_summary(*, organization: Organization, now: datetime) -> dict[str, tup
 
 
 def invoice_expected(*, organization: Organization, now: datetime) -> ExpectedInvoice | None:
-    """Return when the next invoice comes and about how much it will be; None without a subscription that costs anything."""
+    """Return when the next invoice comes and about how much it will be; None without a subscription that costs anything.
+
+    What an issued invoice has billed of a period that still runs does not come again.
+    """
     live = list(subscription_list(organization=organization, is_ended_shown=False)[:EXPECTED_MAX])
     overviews = subscription_overviews(subscriptions=live, now=now, has_quotas=False)
+    billed = _billed_early(live)
     expected = [
-        ExpectedInvoice(one.plan.currency, one.current_period_end, one.time_zone, overviews[one.id].projected_minor)
+        ExpectedInvoice(
+            one.plan.currency,
+            one.current_period_end,
+            one.time_zone,
+            max(0, overviews[one.id].projected_minor - billed.get(one.id, 0)),
+        )
         for one in live
     ]
     charged = sorted((one for one in expected if one.minor), key=lambda one: one.at)
@@ -175,6 +186,17 @@ def invoice_expected(*, organization: Organization, now: datetime) -> ExpectedIn
     first = charged[0]
     alike = [one.minor for one in charged if (one.at, one.currency) == (first.at, first.currency)]
     return replace(first, minor=sum(alike))
+
+
+def _billed_early(subscriptions: Sequence[Subscription]) -> dict[UUID, int]:
+    """Return what issued invoices have billed of each subscription's running period, in minor units, by its id."""
+    lines = InvoiceLine.objects.filter(
+        subscription__in=subscriptions,
+        period_start__gte=F("subscription__current_period_start"),
+        invoice__status=InvoiceStatus.ISSUED,
+    )
+    sums = lines.values("subscription_id").annotate(minor=Sum("amount_minor")).order_by()
+    return {row["subscription_id"]: int(row["minor"]) for row in sums}
 
 
 def _overview(

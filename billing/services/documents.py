@@ -37,11 +37,16 @@ def buyer_party(organization: Organization) -> dict[str, Any]:
 provider_party = buyer_party
 
 
+def invoice_parties(invoice: Invoice) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return who issues an invoice and to whom: as it froze them, or as they would be printed now."""
+    return invoice.seller or seller_party(), invoice.buyer or buyer_party(invoice.organization)
+
+
 def invoice_pdf(*, invoice: Invoice) -> bytes:
     """Print an invoice from its rows; without a number it is printed as a draft. The same rows give the same bytes."""
     issued_at = invoice.issued_at or invoice.drafted_at
     period = Period(invoice.period_start, invoice.period_end, invoice.time_zone)
-    seller = invoice.seller or seller_party()
+    seller, buyer = invoice_parties(invoice)
     lines = [_line(line, invoice.time_zone) for line in invoice.lines.order_by("position")]
     document = documents.InvoiceDocument(
         number=invoice.number or "",
@@ -51,7 +56,7 @@ def invoice_pdf(*, invoice: Invoice) -> bytes:
         first_on=period.first_on,
         last_on=period.last_on,
         seller=_party(seller),
-        buyer=_party(invoice.buyer or buyer_party(invoice.organization)),
+        buyer=_party(buyer),
         lines=tuple(lines),
         total_minor=invoice.total_minor,
         language=invoice.language,

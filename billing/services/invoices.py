@@ -111,7 +111,7 @@ def invoice_void(*, invoice: Invoice, reason: str, person: Person | None, now: d
     if not 1 <= len(reason.strip()) <= REASON_CHARACTERS_MAX:
         raise InvalidInput(_("Say why."), faults=[Fault("/reason", _("Give a reason of at most 300 characters."))])
     if invoice.paid_minor:
-        raise Conflict(_("A payment settles this invoice. It can be corrected by a credit note only."), code="paid")
+        raise Conflict(paid_words(), code="paid")
     _subscriptions_lock(invoice)
     _book(invoice, post_invoice_voided, now)
     invoice.status, invoice.voided_at, invoice.voided_by = status.value, now, person
@@ -121,6 +121,11 @@ def invoice_void(*, invoice: Invoice, reason: str, person: Person | None, now: d
     usage_release(invoice=invoice, now=now)
     _audit(invoice, "invoice.void", person, reason=invoice.void_reason)
     return invoice
+
+
+def paid_words() -> str:
+    """Say why an invoice that was paid, or in part, is not declared void."""
+    return _("A payment settles this invoice. It can be corrected by a credit note only.")
 
 
 def _move(invoice: Invoice, trigger: InvoiceTrigger, person: Person | None, **fields: object) -> Invoice:

@@ -13,6 +13,7 @@ from billing.core.invoice_states import PaymentStatus as Status
 from billing.core.invoice_states import PaymentTrigger, advance
 from billing.core.ledger import post_payment_received
 from billing.core.money import MINOR_MAX, Money
+from billing.core.periods import zone_get
 from billing.errors import Conflict, Fault, InvalidInput
 from billing.models import Invoice, InvoiceStatus, Payment, PaymentAllocation, PaymentStatus
 from billing.services.ledger import ledger_post
@@ -46,7 +47,8 @@ def payment_record(
         first = Payment.objects.filter(idempotency_key=idempotency_key).first()
         if first is not None:
             return _repeated(first, invoice, amount_minor)
-    _check(amount_minor, reference, received_on, now)
+    _check(amount_minor, reference)
+    _day_check(invoice, received_on, now)
     invoice = Invoice.objects.select_for_update(of=("self",)).get(id=invoice.id)
     if invoice.status != InvoiceStatus.ISSUED:
         raise Conflict(_("Only an issued invoice can be paid."), code="invoice_not_issued")
@@ -132,16 +134,26 @@ def _open_invoices(invoice: Invoice) -> list[Invoice]:
     return list(others.exclude(id=invoice.id).order_by("issued_at", "id"))
 
 
-def _check(amount_minor: int, reference: str, received_on: date, now: datetime) -> None:
+def _check(amount_minor: int, reference: str) -> None:
     faults = []
     if not 0 < amount_minor <= MINOR_MAX:
         faults.append(Fault("/amount", _("Give an amount above zero.")))
     if not 1 <= len(reference.strip()) <= REFERENCE_CHARACTERS_MAX:
         faults.append(Fault("/reference", _("Give the text of the bank statement, at most 120 characters.")))
-    if received_on > now.date() + timedelta(days=RECEIVED_DAYS_AHEAD_MAX):
-        faults.append(Fault("/received_on", _("This day has not come yet.")))
     if faults:
         raise InvalidInput(_("This payment cannot be recorded as given."), faults=faults)
+
+
+def _day_check(invoice: Invoice, received_on: date, now: datetime) -> None:
+    """A transfer has come in, and not before there was anything to pay for. Raises InvalidInput."""
+    first_on = invoice.period_start.astimezone(zone_get(invoice.time_zone)).date()
+    text = ""
+    if received_on > now.date() + timedelta(days=RECEIVED_DAYS_AHEAD_MAX):
+        text = _("This day has not come yet.")
+    elif received_on < first_on:
+        text = _("This is before the invoice's period, which began on %(day)s. Check the year.") % {"day": first_on}
+    if text:
+        raise InvalidInput(_("This payment cannot be recorded as given."), faults=[Fault("/received_on", text)])
 
 
 def _repeated(first: Payment, invoice: Invoice, amount_minor: int) -> Payment:

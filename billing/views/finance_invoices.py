@@ -16,11 +16,19 @@ from billing.errors import ApplicationError
 from billing.forms.finance import ReasonForm, TransferForm
 from billing.models import Invoice, InvoiceStatus
 from billing.selectors.finance import lines_compare
-from billing.selectors.invoices import invoice_payments
+from billing.selectors.invoices import invoice_payments, submitted_by
 from billing.selectors.permits import invoice_find
 from billing.selectors.review import reasons_shown
+from billing.services.documents import invoice_parties
 from billing.services.drafts import invoice_refresh
-from billing.services.invoices import invoice_approve, invoice_issue, invoice_return, invoice_submit, invoice_void
+from billing.services.invoices import (
+    invoice_approve,
+    invoice_issue,
+    invoice_return,
+    invoice_submit,
+    invoice_void,
+    paid_words,
+)
 from billing.services.payments import payment_record
 from billing.services.previews import issue_effect, void_effect
 from billing.views import trail
@@ -106,7 +114,7 @@ def invoice_void_page(request: HttpRequest, invoice_id: str) -> HttpResponse:
     """Declare void with a reason, after showing what is reversed."""
     invoice = _find(request, invoice_id)
     form = ReasonForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and not invoice.paid_minor and form.is_valid():
         done = service_try(
             request,
             invoice_void,
@@ -121,7 +129,9 @@ def invoice_void_page(request: HttpRequest, invoice_id: str) -> HttpResponse:
                 request, _("%(number)s is void. Its usage will be billed anew.") % {"number": invoice.number}
             )
             return _to(invoice)
-    if invoice.status != InvoiceStatus.ISSUED:
+    if invoice.paid_minor:
+        messages.error(request, paid_words())
+    if invoice.status != InvoiceStatus.ISSUED or invoice.paid_minor:
         return _to(invoice)
     context = {
         "invoice": invoice,
@@ -160,11 +170,15 @@ def invoice_pay(request: HttpRequest, invoice_id: str) -> HttpResponse:
 
 def _show(request: HttpRequest, invoice: Invoice, *, form: TransferForm | None = None) -> HttpResponse:
     before, changes = lines_compare(invoice=invoice)
+    seller, buyer = invoice_parties(invoice)
     initial = {"amount": amount_plain(invoice), "received_on": timezone.localdate()}
     context = {
         "invoice": invoice,
         "lines": list(invoice.lines.order_by("position")),
         "payments": list(invoice_payments(invoice=invoice).select_related("recorded_by")),
+        "submitted_by": submitted_by(invoice=invoice),
+        "seller": seller,
+        "buyer": buyer,
         "reasons": reasons_shown(invoice, is_first=before is None),
         "before": before,
         "changes": changes,

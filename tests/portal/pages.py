@@ -43,6 +43,7 @@ def pages_list(scene: Any) -> list[tuple[str, str, str]]:
         ("tokens", BOB, f"{consumer}/tokens/"),
         ("settings", BOB, f"{consumer}/settings/"),
         ("profile", BOB, "/profile/"),
+        ("own-tokens", BOB, "/profile/tokens/"),
         ("organization-new", BOB, "/organizations/new/"),
         ("security", BOB, "/accounts/2fa/"),
         ("email", BOB, "/accounts/email/"),

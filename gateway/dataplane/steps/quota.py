@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gateway.dataplane.snapshot import Route
 
 RETRY_AFTER_BUSY_S = 1
+_SPANS = {"hour": "an hour", "period": "a billing period"}
 
 
 def compile(route: Route, plane: Plane) -> Step | None:
@@ -101,6 +102,6 @@ def _refusal(call: Call, grant: GrantEntry, handle: QuotaHandle, bucket: QuotaBu
     """403 with the plan's name and the moment from which calls work again. Not 429: trying again soon is of no use."""
     call.response_headers = _headers(grant, bucket, call.received_at)
     plan = f"the plan {handle.plan_name}" if handle.plan_name else "the plan"
-    span = "a billing period" if handle.limit.window == "period" else f"a {handle.limit.window}"
-    text = f"{plan} allows {bucket.units} units {span}, and they are used up; it resets at {handle.resets_at()}"
-    return Rejection("B403MQ", text.replace("units a hour", "units an hour"))
+    span = _SPANS.get(handle.limit.window, f"a {handle.limit.window}")
+    text = f"{plan} allows {bucket.units} calls {span}, and they are used up; it resets at {handle.resets_at()}"
+    return Rejection("B403MQ", text)

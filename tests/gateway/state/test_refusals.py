@@ -134,7 +134,7 @@ def test_a_quota_is_counted_down_and_its_refusal_names_the_plan_and_the_reset(ca
     assert (refused.status, refused.headers["X-Ca-Error-Code"]) == (403, "B403MQ")
     assert refused.headers["X-Ca-Error-Message"] == "Api Market Subscription quota exhausted"  # clients test for it
     detail = refused.problem["detail"]
-    assert "the plan Free allows 3 units a day, and they are used up; it resets at " in detail
+    assert "the plan Free allows 3 calls a day, and they are used up; it resets at " in detail
     reset = datetime.fromisoformat(detail.rpartition(" ")[2])
     assert reset.utcoffset() is not None and (reset.hour, reset.minute) == (0, 0)
 

@@ -203,7 +203,9 @@ def _name_require_free(app: App) -> None:
     """Two living apps of one name would look alike in every menu."""
     others = App.objects.filter(organization_id=app.organization_id, deleted_at=None).exclude(id=app.id)
     if others.filter(name__iexact=app.name.strip()).exists():
-        message = _("Your organization has an app of this name already. Choose another, so that they can be told apart.")
+        message = _(
+            "Your organization has an app of this name already. Choose another, so that they can be told apart."
+        )
         raise NameTaken(message, faults=[Fault("/name", message)])
 
 

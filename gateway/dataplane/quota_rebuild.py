@@ -24,7 +24,7 @@ from gateway.dataplane.lease_scripts import EPOCH_KEY, GENERATION_KEY, JOIN_KEY,
 from gateway.dataplane.leases import quota_key
 from gateway.dataplane.quota_bucket import KEPT_S
 from gateway.dataplane.recovery import boot_folders, dead_locked, segments_list
-from marketplace.contracts.limits import Limits
+from marketplace.contracts.limits import Limits, LimitsTurn
 
 log = logging.getLogger("tollgate.recovery")
 
@@ -45,7 +45,7 @@ GRANTS_PER_QUERY = 5_000
 
 _GRANTS = """
 SELECT id, limits FROM marketplace_grant
-WHERE revoked_at IS NULL AND jsonb_typeof(limits -> 'quota') = 'object'
+WHERE revoked_at IS NULL AND 'object' IN (jsonb_typeof(limits -> 'quota'), jsonb_typeof(limits #> '{turn,limits,quota}'))
 """
 _UNITS = """
 SELECT t.grant_id, sum(t.units) FROM marketplace_usagetally t
@@ -177,10 +177,11 @@ def _windows(connection: psycopg.Connection, now: float) -> dict[Window, list[UU
         rows = connection.execute(_GRANTS).fetchall()
     windows: dict[Window, list[UUID]] = {}
     for grant_id, value in rows:
-        quota = Limits.from_dict(value).quota
-        if quota is not None:
-            for window in {window_in_force(quota, now), window_in_force(quota, now - LATE_S)}:
-                windows.setdefault(window, []).append(grant_id)
+        turn = LimitsTurn.of_grant(value)
+        limits = [Limits.from_dict(value), *([turn.limits] if turn else [])]  # gateways turn by their own clocks
+        quotas = [each.quota for each in limits if each.quota is not None]
+        for window in {window_in_force(quota, moment) for quota in quotas for moment in (now, now - LATE_S)}:
+            windows.setdefault(window, []).append(grant_id)
     return windows
 
 

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +24,7 @@ from gateway.dataplane.quota_bucket import QuotaHandle
 from gateway.dataplane.resp import CONNECT_S_MAX
 from gateway.dataplane.shipper import Shipper
 from gateway.dataplane.store import BACK_OFF_S_MAX
-from marketplace.contracts.limits import QuotaLimit
+from marketplace.contracts.limits import Limits, QuotaLimit
 from marketplace.contracts.segment import CLOSED, SegmentReader, header_encode, raw_encode, seal_encode, sealed_read
 from marketplace.models import UsageSegment, UsageTally
 from marketplace.selectors import evidence as selector
@@ -308,6 +308,19 @@ def test_a_lost_counter_of_a_period_that_billing_has_not_turned_is_rebuilt_too(s
     assert int(valkey.hget(key, "u")) == 3
 
 
+def test_counters_of_limits_that_take_over_are_rebuilt_with_those_that_they_follow(shipper: Shipper) -> None:
+    from marketplace.models import Grant
+
+    grant = Grant.objects.get(id=grant_insert(QuotaLimit(units=200, window="month")))
+    later = Limits(plan_name="Pro", quota=QuotaLimit(units=500, window="day"))
+    grant.limits = {**grant.limits, "quota": None, "turn": {"at": int(time.time()) - 1, "limits": asdict(later)}}
+    grant.save()
+    database = shipper._database()
+    assert database is not None
+    windows = quota_rebuild._windows(database, time.time())
+    assert "day" in {window.kind for window, grants in windows.items() if grant.id in grants}
+
+
 def test_a_rebuild_waits_for_workers_that_must_connect_first_and_for_what_late_ones_have_sealed(tmp_path: Path) -> None:
     assert quota_rebuild.JOIN_S_MIN > CONNECT_S_MAX + BACK_OFF_S_MAX + TICK_S
     journal = write(tmp_path, close=False)
@@ -324,11 +337,8 @@ async def spend_open(worker: Any, handle: QuotaHandle) -> int:
 
 def grant_insert(limit: QuotaLimit) -> UUID:
     """A live grant with this quota in PostgreSQL, and the rows that it stands on."""
-    from dataclasses import asdict
-
     from django.utils import timezone
 
-    from marketplace.contracts.limits import Limits
     from marketplace.models import Api, App, Grant, Organization
 
     provider = Organization.objects.create(name="Alice", slug=f"alice-{uuid4().hex[:8]}")

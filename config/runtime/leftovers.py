@@ -22,10 +22,12 @@ class PidFolder:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def remember(self, name: str, pid: int) -> None:
-        """Note a child that was just started."""
+        """Note a child that was just started; whole or not at all, since a note cut short would hide a leftover."""
         with contextlib.suppress(psutil.NoSuchProcess):
             born = psutil.Process(pid).create_time()
-            (self.folder / f"{name}.json").write_text(json.dumps({"pid": pid, "born": born}))
+            part = self.folder / f"{name}.part"
+            part.write_text(json.dumps({"pid": pid, "born": born}))
+            part.replace(self.folder / f"{name}.json")
 
     def forget(self, name: str) -> None:
         """Drop the note of a child that has ended."""

@@ -1,5 +1,6 @@
 """The whole of `up` on a fresh folder: the curl line works, what is killed comes back, Ctrl-C leaves nothing."""
 
+import contextlib
 import json
 import os
 import signal
@@ -81,8 +82,11 @@ class Up:
             time.sleep(0.1)
 
     def pids(self) -> dict[str, int]:
-        notes = (self.var / "run").glob("*.json")
-        return {note.stem: int(json.loads(note.read_text())["pid"]) for note in notes}
+        found = {}
+        for note in (self.var / "run").glob("*.json"):
+            with contextlib.suppress(FileNotFoundError):  # its process has just ended
+                found[note.stem] = int(json.loads(note.read_text())["pid"])
+        return found
 
     def family(self) -> list[psutil.Process]:
         assert self.process is not None

@@ -65,9 +65,9 @@ def grant_is_gone(subscription: Subscription) -> bool:
 def change_append(
     subscription: Subscription,
     kind: ChangeKind,
+    *,
     at: datetime,
     person: Person | None,
-    *,
     from_plan: Plan | None = None,
     to_plan: Plan | None = None,
 ) -> None:

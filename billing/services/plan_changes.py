@@ -69,7 +69,7 @@ def _change(subscription: Subscription, plan: Plan, person: Person | None, now: 
         subscription.plan = plan
     else:
         subscription.next_plan, subscription.next_plan_at = plan, at
-    change_append(subscription, ChangeKind.PLAN, at, person, from_plan=before, to_plan=plan)
+    change_append(subscription, ChangeKind.PLAN, at=at, person=person, from_plan=before, to_plan=plan)
 
 
 def _waiting_drop(subscription: Subscription, instead: Plan, person: Person | None) -> None:
@@ -78,8 +78,8 @@ def _waiting_drop(subscription: Subscription, instead: Plan, person: Person | No
     change_append(
         subscription,
         ChangeKind.KEEP,
-        subscription.next_plan_at,
-        person,
+        at=subscription.next_plan_at,
+        person=person,
         from_plan=subscription.next_plan,
         to_plan=instead,
     )

@@ -81,7 +81,7 @@ def subscription_start(
     except IntegrityError as error:
         raise AlreadySubscribed(_("This app is subscribed to this API already. Change its plan instead.")) from error
     BillingPeriod.objects.create(subscription=subscription, starts_at=period.start, ends_at=period.end)
-    change_append(subscription, ChangeKind.START, now, person, to_plan=plan)
+    change_append(subscription, ChangeKind.START, at=now, person=person, to_plan=plan)
     return subscription
 
 
@@ -93,7 +93,7 @@ def subscription_cancel(*, subscription: Subscription, person: Person | None, no
         return subscription
     _status_advance(subscription, SubscriptionTrigger.CANCEL)
     grant_rewrite(subscription, ends_at=subscription.current_period_end)
-    change_append(subscription, ChangeKind.CANCEL, now, person, from_plan=subscription.plan)
+    change_append(subscription, ChangeKind.CANCEL, at=now, person=person, from_plan=subscription.plan)
     return subscription
 
 
@@ -107,7 +107,7 @@ def subscription_resume(*, subscription: Subscription, person: Person | None, no
         raise Conflict(_("Its last period is over. Subscribe anew."), code="subscription_ended")
     _status_advance(subscription, SubscriptionTrigger.RESUME)
     grant_rewrite(subscription, ends_at=None)
-    change_append(subscription, ChangeKind.RESUME, now, person, to_plan=subscription.plan)
+    change_append(subscription, ChangeKind.RESUME, at=now, person=person, to_plan=subscription.plan)
     return subscription
 
 
@@ -197,7 +197,7 @@ def _end(subscription: Subscription) -> None:
     _status_advance(subscription, SubscriptionTrigger.END)
     if subscription.grant is not None:
         grant_revoke(grant=subscription.grant)
-    change_append(subscription, ChangeKind.END, subscription.ended_at, None, from_plan=subscription.plan)
+    change_append(subscription, ChangeKind.END, at=subscription.ended_at, person=None, from_plan=subscription.plan)
 
 
 def _status_advance(subscription: Subscription, trigger: SubscriptionTrigger) -> None:

@@ -126,14 +126,15 @@ class Leases:
     def settle(self, call: Call) -> int:
         """Spend or return what the call took, by its outcome; once, in the turn that gives its event to the journal. Returns its units.
 
-        Quota units are spent by outcomes that the plan charges for. Rate emissions are spent by every call that was not refused.
+        Quota units are spent by outcomes that the plan charges for. Rate emissions are spent by every call that was not refused,
+        and by every call that went upstream: who leaves before the answer has made its load all the same.
         """
         taken = call.taken
         units = call.units = units_of(call.outcome, taken)
         if not taken or call.is_settled:
             return units
         call.is_settled = True
-        if not units and call.outcome.startswith("rejected"):
+        if not units and not call.upstream_started and call.outcome.startswith("rejected"):
             for bucket in taken:
                 bucket.give_back()
             return units

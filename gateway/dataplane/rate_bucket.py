@@ -78,7 +78,8 @@ class RateBucket:
         self.interval_us, self.burst = pace(limit)
         self.calls, self.period_s = limit.calls, limit.period_s
         self.store_down = limit.store_down
-        self.policy = f'"{self.name}";q={limit.calls};w={limit.period_s}'.encode()
+        burst = f";burst={self.burst}" if self.burst != limit.calls else ""
+        self.policy = f'"{self.name}";q={limit.calls};w={limit.period_s}{burst}'.encode()
         self.share = max(1, min(SLOTS_MAX, int(SHARE_S * limit.calls / limit.period_s), self.burst))
         self.refused_until = 0.0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -18,11 +19,23 @@ from gateway.dataplane.exchange import IDLE_S_MAX
 from gateway.dataplane.settings import settings_read
 from gateway.dataplane.upstream import UNSAFE_IDLE_S_MAX, Upstreams
 from marketplace.contracts.definition import UpstreamDefinition
+from marketplace.contracts.limits import RateLimit
 from tests import harness, servers
-from tests.gateway.http.stand import Stand, api, apis_of, publish, read_answer, request, standing, status_of
+from tests.gateway.http.stand import (
+    Stand,
+    api,
+    apis_of,
+    header_values,
+    publish,
+    read_answer,
+    request,
+    standing,
+    status_of,
+)
 
 CALLERS = 12
 SERVED_S_MAX = 15.0
+RATED_CALLS, RATED_S = 2, 600
 
 
 @contextlib.contextmanager
@@ -41,11 +54,20 @@ def shutting() -> Iterator[int]:
     listener.close()
 
 
+@pytest.fixture
+def narrow(module_narrow: Stand) -> Stand:
+    """The module's gateway, with an upstream that has seen nothing yet."""
+    module_narrow.upstream.reset()
+    return module_narrow
+
+
 @pytest.fixture(scope="module")
-def narrow() -> Iterator[Stand]:
+def module_narrow() -> Iterator[Stand]:
     """A gateway with one connection to each upstream, and an Api whose upstream closes every connection at once."""
     with shutting() as port, standing(TOLLGATE_UPSTREAM_CONNECTIONS_MAX="1") as stand:
-        apis = [*apis_of(stand.upstream), api(8, "/shut", f"http://127.0.0.1:{port}", auth="anonymous")]
+        url = f"http://127.0.0.1:{stand.upstream.port}"
+        rated = api(9, "/rated", url, auth="anonymous", rate_api=RateLimit(RATED_CALLS, RATED_S))
+        apis = [*apis_of(stand.upstream), rated, api(8, "/shut", f"http://127.0.0.1:{port}", auth="anonymous")]
         publish(stand.valkey, apis, version=2)
         deadline = time.monotonic() + SERVED_S_MAX
         while status_of(stand.send(request(b"GET /shut/x"))) == 404 and time.monotonic() < deadline:
@@ -74,6 +96,21 @@ def test_an_unsafe_call_replaces_a_connection_that_was_idle_for_too_long(narrow:
     before = narrow.upstream.connections
     assert status_of(narrow.send(request(b"POST /open/x", b"Content-Length: 1", body=b"a"))) == 200
     assert narrow.upstream.connections == before + 1
+
+
+def test_calls_that_are_left_before_their_answer_count_for_the_rate_since_the_upstream_had_them(narrow: Stand) -> None:
+    narrow.upstream.scripts["/x"] = lambda client, _: time.sleep(0.5)  # type: ignore[assignment]
+    for number in range(1, RATED_CALLS + 1):
+        with narrow.connect() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.sendall(request(b"POST /rated/x", b"Content-Length: 0"))
+            deadline = time.monotonic() + SERVED_S_MAX
+            while len(narrow.upstream.received) < number:
+                assert time.monotonic() < deadline, "the call did not reach the upstream"
+                time.sleep(0.01)
+    answer = narrow.send(request(b"POST /rated/x", b"Content-Length: 0"))
+    assert status_of(answer) == 429
+    assert header_values(answer, "ratelimit-policy") == [b'"api";q=%d;w=%d' % (RATED_CALLS, RATED_S)]
 
 
 def test_an_answer_of_unknown_length_is_chunked_again_after_a_request_in_http_1_0(narrow: Stand) -> None:

@@ -142,3 +142,13 @@ async def test_without_the_store_a_rate_lets_calls_pass_unless_it_says_deny(tmp_
         with pytest.raises(StoreDown):
             await strict.take_slow()
         assert (worker.leases.allowed_without_store, worker.leases.denied_without_store) == (5, 1)
+
+
+async def test_a_policy_names_the_burst_when_more_calls_may_come_at_once_than_its_quota_says(
+    tmp_path: Path, valkey: Any
+) -> None:
+    async with workers(tmp_path, 1) as (worker,):
+        bucket = worker.leases.rate("{x}:app", RateLimit(calls=100, period_s=1, burst=200), name="app")
+        assert bucket.policy == b'"app";q=100;w=1;burst=200'
+        bucket.limit_changed(RateLimit(calls=100, period_s=1))
+        assert bucket.policy == b'"app";q=100;w=1'

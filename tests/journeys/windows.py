@@ -104,7 +104,9 @@ def window(browser: Any, url: str) -> Iterator[Window]:
     try:
         yield ours
     except Exception as fault:
-        fault.add_note(f"The page was {ours.page.url}:\n{ours.text()[:TEXT_SHOWN_MAX]}\n{ours.problems}")
+        # Whatever is on the page, also what is no page of ours: this must never hide the fault itself.
+        shown = str(ours.page.evaluate("document.body ? document.body.innerText : ''"))
+        fault.add_note(f"The page was {ours.page.url}:\n{shown[:TEXT_SHOWN_MAX]}\n{ours.problems}")
         raise
     finally:
         context.close()

@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.machine import LOAD_CORE, TURN_NEXT, settle
+from bench.machine import LOAD_CORE, settle
 
 CONNECTIONS = 64
 _UNITS_US = {"us": 1.0, "ms": 1_000.0, "s": 1_000_000.0, "m": 60_000_000.0}
@@ -60,8 +60,9 @@ def wrk_run(
     headers: dict[str, str] | None = None,
     script: Path | None = None,
     connections: int = CONNECTIONS,
+    turn: int = 0,
 ) -> Load:
-    """Load ``url`` for ``seconds`` with one wrk thread on the load core. Raises LoadFailed."""
+    """Load ``url`` for ``seconds`` with one wrk thread on the load core, with real-time priority ``turn``. Raises LoadFailed."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
     for name, value in (headers or {}).items():
         command += ["-H", f"{name}: {value}"]
@@ -73,7 +74,7 @@ def wrk_run(
         text=True,
         timeout=seconds + 60,
         check=False,
-        preexec_fn=lambda: settle(LOAD_CORE, TURN_NEXT),
+        preexec_fn=lambda: settle(LOAD_CORE, turn),
     )
     if done.returncode:
         raise LoadFailed(done.stderr.strip() or f"wrk ended with {done.returncode}")

@@ -1,7 +1,8 @@
 """Starts and stops the programs of a bench run: pinned to a core, on free loopback ports, in a folder of their own.
 
-Where the system allows it they run under the real-time scheduler, all peers alike: otherwise a program that shares its core
-waits for the other's time slice, several milliseconds, and latencies tell more about the scheduler than about a gateway.
+Loads at full speed run under the ordinary scheduler. For latencies at half load the programs that take part get real-time
+priorities where the system allows it: otherwise whoever shares a core waits for the other's time slice, several milliseconds,
+and the numbers tell more about the scheduler than about a gateway.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,9 +23,9 @@ STOP_SECONDS_MAX = 5
 SERVER_CORE = 0
 LOAD_CORE = 1
 TURN_FIRST = 20
-"""Real-time priority of what others wait for: the upstream, the stores and the authorizer, which share the load's core."""
+"""Real-time priority of what others wait for: the upstream and Valkey, which share the load's core."""
 TURN_NEXT = 10
-"""Real-time priority of the gateways, and of the load."""
+"""Real-time priority of the gateways that are compared, and of the load."""
 
 
 class NotStarted(RuntimeError):
@@ -41,11 +43,20 @@ def realtime_allowed() -> bool:
     return True
 
 
-def settle(core: int, turn: int) -> None:
-    """Put the calling process on ``core``, under the real-time scheduler with priority ``turn`` where that is allowed."""
+def settle(core: int, turn: int = 0) -> None:
+    """Put the calling process on ``core``; under the real-time scheduler when it is given a ``turn``, and may have one."""
     os.sched_setaffinity(0, {core})
-    with contextlib.suppress(PermissionError):
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(turn))
+    if turn:
+        with contextlib.suppress(PermissionError):
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(turn))
+
+
+def threads(pid: int) -> list[int]:
+    """The threads of a process and of all its descendants."""
+    import psutil
+
+    own = psutil.Process(pid)
+    return [thread.id for process in (own, *own.children(recursive=True)) for thread in process.threads()]
 
 
 def port_free() -> int:
@@ -82,6 +93,8 @@ class Machine:
 
     folder: Path
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    turns: dict[int, int] = field(default_factory=dict)
+    """Process id → priority, of those whose latency counts."""
 
     def __enter__(self) -> Machine:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -96,11 +109,11 @@ class Machine:
         command: list[str],
         *,
         core: int,
-        turn: int = TURN_NEXT,
+        turn: int = 0,
         port: int | None = None,
         environment: dict[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start ``command`` settled on ``core`` with priority ``turn``; wait until ``port`` listens. Raises NotStarted."""
+        """Start ``command`` on ``core``; wait until ``port`` listens. ``turn``: its priority in ``hurried``. Raises NotStarted."""
         log = (self.folder / f"{Path(command[0]).name}-{len(self.processes)}.log").open("wb")
         process = subprocess.Popen(
             command,
@@ -108,14 +121,32 @@ class Machine:
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})},
-            preexec_fn=lambda: settle(core, turn),
+            preexec_fn=lambda: settle(core),
             start_new_session=True,
         )
         log.close()
         self.processes.append(process)
+        if turn:
+            self.turns[process.pid] = turn
         if port is not None:
             port_wait(port, process)
         return process
+
+    @contextlib.contextmanager
+    def hurried(self) -> Iterator[None]:
+        """Give those that were started with a turn their real-time priority, for the length of the block."""
+        if not realtime_allowed():
+            yield
+            return
+        try:
+            for pid, turn in self.turns.items():
+                for thread in threads(pid):
+                    os.sched_setscheduler(thread, os.SCHED_RR, os.sched_param(turn))
+            yield
+        finally:
+            for pid in self.turns:
+                for thread in threads(pid):
+                    os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
 
     @staticmethod
     def stop(process: subprocess.Popen[bytes]) -> None:

@@ -21,7 +21,7 @@ from urllib.request import urlopen
 
 from cryptography.fernet import Fernet
 
-from bench.machine import LOAD_CORE, SERVER_CORE, TURN_FIRST, Machine, port_free
+from bench.machine import LOAD_CORE, SERVER_CORE, TURN_FIRST, TURN_NEXT, Machine, port_free
 from bench.peers.base import APP_CODE
 from config.embedded.valkey import Valkey
 from gateway.dataplane.lease_scripts import GENERATION_KEY
@@ -138,7 +138,11 @@ def gateway_start(machine: Machine, upstream: int, *, apps: int = 1) -> Gateway:
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parent.parent)]),
     }
     process = machine.start(
-        [sys.executable, "-m", "gateway.dataplane"], core=SERVER_CORE, port=port, environment=environment
+        [sys.executable, "-m", "gateway.dataplane"],
+        core=SERVER_CORE,
+        turn=TURN_NEXT,
+        port=port,
+        environment=environment,
     )
     return Gateway(port=port, metrics_port=metrics_port, pid=process.pid, valkey=valkey)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from bench.machine import LOAD_CORE, SERVER_CORE, TURN_FIRST, TURN_NEXT, Machine, port_free
+from bench.machine import LOAD_CORE, SERVER_CORE, TURN_NEXT, Machine, port_free
 from bench.peers.base import APP_CODE, Peer, PeerMissing, program_need
 
 MODULES = Path("/usr/lib/nginx/modules")
@@ -66,7 +66,9 @@ def _user() -> str:
     return "user root;" if os.geteuid() == 0 else ""
 
 
-def _start(machine: Machine, *, name: str, upstream: int, http: str, server: str, lua: bool, core: int) -> int:
+def _start(
+    machine: Machine, *, name: str, upstream: int, http: str, server: str, lua: bool, core: int, turn: int = 0
+) -> int:
     nginx = program_need("nginx", "Debian package nginx")
     modules = ""
     if lua:
@@ -75,7 +77,7 @@ def _start(machine: Machine, *, name: str, upstream: int, http: str, server: str
         modules = "\n".join(
             f"load_module {MODULES}/{module}.so;" for module in ("ndk_http_module", "ngx_http_lua_module")
         )
-    turn = TURN_NEXT if core == SERVER_CORE else TURN_FIRST
+    turn = 0 if lua else TURN_NEXT  # latencies are compared with the bare one
     port = port_free()
     text = HEAD.format(
         modules=modules,

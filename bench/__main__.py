@@ -125,12 +125,13 @@ class Bench:
         load = wrk_run(url, seconds=self.seconds, script=script)
         numbers = self.results.numbers
         numbers["requests/s over 10,000 apps"] = load.requests_per_s
-        numbers[MEMORY_MB] = first = tollgate.worker_memory_bytes(self.gateway) / 1e6
-        end = time.monotonic() + minutes * 60
+        numbers[MEMORY_MB] = tollgate.worker_memory_bytes(self.gateway) / 1e6
+        end, first = time.monotonic() + minutes * 60, 0.0
         while time.monotonic() < end:
             wrk_run(url, seconds=MEMORY_STEP_SECONDS, script=script)
             last = tollgate.worker_memory_bytes(self.gateway) / 1e6
             print(f"  worker memory {last:.1f} MB", flush=True)
+            first = first or last  # by now every app has called
             numbers[GROWTH_MB] = last - first
             numbers[MEMORY_MB] = max(numbers[MEMORY_MB], last)
 

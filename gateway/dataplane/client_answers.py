@@ -40,7 +40,8 @@ class ClientAnswers(asyncio.Protocol, ABC):
 
     ``call`` is the call in progress; ``reader`` its body's framing while there is one; ``buffer`` octets of later requests;
     ``ahead`` octets of the body that nobody could take yet; ``deadline`` (monotonic) what the worker's sweep looks at;
-    ``is_ordinary``: HTTP/1.1, no body, no wish to close, so that nothing about the connection needs to be asked again.
+    ``is_ordinary``: HTTP/1.1, no body, no wish to close, so that nothing about the connection needs to be asked again;
+    ``pending_step`` what the call waits for; ``pending`` pieces of an answer whose head waits for its event.
     """
 
     __slots__ = (
@@ -60,13 +61,13 @@ class ClientAnswers(asyncio.Protocol, ABC):
         "peer",
         "peer_done",
         "pending",
+        "pending_step",
         "reader",
         "reading_paused",
         "received",
         "sent",
         "state",
         "streaming",
-        "task",
         "transport",
         "unwritten",
         "worker",
@@ -84,7 +85,7 @@ class ClientAnswers(asyncio.Protocol, ABC):
         self.ahead: list[bytes] = []
         self.ahead_size = 0
         self.received = 0
-        self.task: asyncio.Task[None] | Later | None = None
+        self.pending_step: asyncio.Task[None] | Later | None = None
         self.closing = False
         self.is_old = False
         self.is_ordinary = False
@@ -126,8 +127,8 @@ class ClientAnswers(asyncio.Protocol, ABC):
         self.buffer = b""
         self.ahead = []
         self.pending = []
-        if self.task is not None:
-            self.task.cancel()
+        if self.pending_step is not None:
+            self.pending_step.cancel()
         if call is None:
             return
         exchange = call.exchange

@@ -16,6 +16,7 @@ from gateway.dataplane.client_answers import BUSY, HOLDING, NEVER, ClientAnswers
 from gateway.dataplane.steps.authenticate import FORM_INLINE_BYTES_MAX
 from gateway.dataplane.steps.guard import body_limit
 from gateway.dataplane.steps.match import match
+from gateway.dataplane.steps.respond import CONTINUE
 
 if TYPE_CHECKING:
     from gateway.dataplane.call import Call
@@ -30,7 +31,6 @@ connection may use."""
 RETRY_AFTER_HELD_S = 1
 AHEAD_BYTES_MAX = 65_536
 """Most octets read ahead of what can be used now (pipelined requests, a body before its upstream is there)."""
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class ClientBodies(ClientAnswers):
@@ -105,7 +105,7 @@ class ClientBodies(ClientAnswers):
         """The step after ``form_guard``: read the rest."""
         self.resume_reading()
         if call.block.expects_continue and not self.received:
-            self.interim(_CONTINUE)
+            self.interim(CONTINUE)
         self._hold_check(call)
 
     def body_received(self, data: bytes) -> None:
@@ -146,7 +146,7 @@ class ClientBodies(ClientAnswers):
     def _hold(self, call: Call, content: bytes) -> None:
         self.ahead.append(content)
         self.worker.held_bytes += len(content)
-        if self.task is None:  # else its AppKey is being looked up
+        if self.pending_step is None:  # else its AppKey is being looked up
             self._hold_check(call)
 
     def _hold_check(self, call: Call) -> None:
@@ -210,9 +210,9 @@ class ClientBodies(ClientAnswers):
         exchange = call.exchange
         if exchange is not None and exchange.call is call:
             exchange.drop()
-        if self.task is not None:
-            self.task.cancel()
-            self.task = None
+        if self.pending_step is not None:
+            self.pending_step.cancel()
+            self.pending_step = None
         if self.streaming:
             self.worker.respond.cut(call, by_client=True)
         else:

@@ -14,7 +14,8 @@ from gateway.core.http_body import BodyInvalid, BodyReader, ChunkedReader, Close
 from gateway.core.http_head import HEADER_BYTES_MAX
 from gateway.core.http_response_head import ResponseInvalid
 from gateway.core.rejections import Rejection
-from gateway.dataplane.steps.respond import BODILESS_STATUSES
+from gateway.dataplane.client_answers import NEVER
+from gateway.dataplane.steps.respond import BODILESS_STATUSES, CONTINUE
 
 if TYPE_CHECKING:
     from gateway.core.http_response_head import ResponseHead
@@ -26,9 +27,7 @@ WHOLE_BYTES_MAX = 8_192
 INTERIM_MAX = 8
 IDLE_S_MAX = 60.0
 """How long an unused connection is kept."""
-NEVER = float("inf")
 SAFE_TO_REPEAT = frozenset(("GET", "HEAD", "PUT", "DELETE", "OPTIONS"))
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Exchange(asyncio.Protocol):
@@ -212,7 +211,7 @@ class Exchange(asyncio.Protocol):
             self.fail(Rejection("N502RE", "`an interim answer that was not asked for`"))
             return
         if status == 100 and call.block.expects_continue and not call.client.is_old:
-            call.client.interim(_CONTINUE)
+            call.client.interim(CONTINUE)
         if rest:
             self.data_received(rest)
 

@@ -211,7 +211,7 @@ class ClientConnection(ClientBodies):
 
     def resume(self, call: Call, steps: Iterator[Step], rejection: Rejection | None) -> None:
         """What a step waited for is there: refuse the call, or run the steps after it."""
-        self.task = None
+        self.pending_step = None
         if rejection is None:
             self._run(call, steps)
         elif not call.outcome:
@@ -234,9 +234,9 @@ class ClientConnection(ClientBodies):
     def _wait(self, call: Call, pending: Awaitable[None] | Later, steps: Iterator[Step]) -> None:
         if isinstance(pending, Later):
             pending.rest = steps
-            self.task = pending
+            self.pending_step = pending
         else:
-            self.task = asyncio.get_running_loop().create_task(self._await(call, pending, steps))
+            self.pending_step = asyncio.get_running_loop().create_task(self._await(call, pending, steps))
 
     async def _await(self, call: Call, pending: Awaitable[None], steps: Iterator[Step]) -> None:
         refused = None

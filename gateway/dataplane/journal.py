@@ -304,6 +304,11 @@ class Journal:
             self._cut_back(fd)
             raise
 
+    def report(self) -> dict[str, int]:
+        """The counts, for the metrics."""
+        counts = {"events": self.events, "groups": self.groups, "failures": self.failures}
+        return {**counts, "failing": self.is_failing}
+
     def close(self) -> None:
         """End this worker's journal: answers that still stream are closed as incomplete, the segment is sealed, the lock freed.
 

@@ -23,7 +23,7 @@ _NO_TARGET = segment.target_pack(None, None, "")
 OUTCOMES_CACHED_MAX = 256
 
 
-def encode_event(call: Call) -> bytes:
+def event_encode(call: Call) -> bytes:
     """Return the record of a finished call. Its outcome is known and its leases are settled by now.
 
     The ordinary call, of a known grant on a known route, is packed right here: this runs once a call.

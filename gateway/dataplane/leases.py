@@ -90,6 +90,15 @@ class Leases:
         """The buckets of quotas whose counters know something of this worker, or will."""
         return list(self._active.values())
 
+    def report(self) -> dict[str, int]:
+        """The counts, for the metrics."""
+        return {
+            "round_trips": self.round_trips,
+            "denied_without_store": self.denied_without_store,
+            "allowed_without_store": self.allowed_without_store,
+            "rebuilding": self.is_rebuilding,
+        }
+
     # Finding buckets.
 
     def quota(self, grant: GrantEntry) -> QuotaHandle | None:

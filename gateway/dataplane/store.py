@@ -67,6 +67,10 @@ class Store:
         """Whether commands are sent at all."""
         return self._connection is not None
 
+    def report(self) -> dict[str, int]:
+        """The counts, for the metrics."""
+        return {"up": self.is_up, "commands": self.commands, "failures": self.failures}
+
     async def start(self) -> None:
         """Connect, or go on trying in the background when that fails. Never raises."""
         self._loop = asyncio.get_running_loop()

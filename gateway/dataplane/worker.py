@@ -212,7 +212,6 @@ class Worker:
 
     def _flush_metrics(self, *, is_ready: bool) -> None:
         plane = self.plane
-        store, journal, leases = plane.store, plane.journal, plane.leases
         self.metrics.flush(
             {
                 "index": self.index,
@@ -226,19 +225,9 @@ class Worker:
                 },
                 "snapshot": self.source.report(),
                 "upstreams": self.metrics.upstreams_report(plane.upstreams.pools),
-                "store": {"up": store.is_up, "commands": store.commands, "failures": store.failures},
-                "journal": {
-                    "events": journal.events,
-                    "groups": journal.groups,
-                    "failures": journal.failures,
-                    "failing": journal.is_failing,
-                },
-                "leases": {
-                    "round_trips": leases.round_trips,
-                    "denied_without_store": leases.denied_without_store,
-                    "allowed_without_store": leases.allowed_without_store,
-                    "rebuilding": leases.is_rebuilding,
-                },
+                "store": plane.store.report(),
+                "journal": plane.journal.report(),
+                "leases": plane.leases.report(),
                 "authentication": watch_of(plane).report(),
                 "directory": plane.directory.report(),
             }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gateway.core.http_body import CHUNKED_END, chunk_frame
 from gateway.core.rejections import Rejection, render, status_line
-from gateway.dataplane.journal_records import encode_event
+from gateway.dataplane.journal_records import event_encode
 from gateway.dataplane.usage import outcome_of
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gateway.dataplane.plane import Plane
 
 ENDING_LAST = b"\r\nConnection: close\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _KEEP = b"\r\nConnection: keep-alive\r\n\r\n"
 _END = b"\r\n\r\n"
 _ID = b"X-Ca-Request-Id: "
@@ -61,7 +62,7 @@ class Respond:
             self._send(call, payload)
         else:
             self._settle(call)
-            self._commit(encode_event(call), client.answer, payload, client.unrecorded)
+            self._commit(event_encode(call), client.answer, payload, client.unrecorded)
 
     def begin(self, call: Call, head: ResponseHead, *, length: int | None) -> None:
         """Start a streamed answer: its head waits for the "opened" event. ``length``: of the body, None when unknown."""
@@ -137,7 +138,7 @@ class Respond:
         self._reject(call, Rejection("I499CC"))
         self._settle(call)
         if call.entry is not None:
-            self._commit(encode_event(call), _nowhere, b"")
+            self._commit(event_encode(call), _nowhere, b"")
 
     def _reject(self, call: Call, rejection: Rejection) -> None:
         kind = rejection.kind
@@ -152,7 +153,7 @@ class Respond:
         if call.entry is None:
             client.answer(payload)
         else:
-            self._commit(encode_event(call), client.answer, payload, client.unrecorded)
+            self._commit(event_encode(call), client.answer, payload, client.unrecorded)
 
 
 def refusal(call: Call, rejection: Rejection, *, ending: bytes, public_url: str) -> bytes:

@@ -18,7 +18,7 @@ import uuid_utils.compat
 from gateway.dataplane.call import Call
 from gateway.dataplane.directory import Directory, GrantEntry
 from gateway.dataplane.journal import Journal
-from gateway.dataplane.journal_records import encode_event
+from gateway.dataplane.journal_records import event_encode
 from gateway.dataplane.lease_scripts import GENERATION_KEY
 from gateway.dataplane.leases import TAKEN, WAIT, Leases
 from gateway.dataplane.quota_bucket import QuotaHandle
@@ -98,7 +98,7 @@ class Worker:
         call.taken = [bucket]
         self.leases.settle(call)
         answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self.journal.commit(encode_event(call), answered.set_result, call.request_id, answered.cancel)
+        self.journal.commit(event_encode(call), answered.set_result, call.request_id, answered.cancel)
         return await answered
 
 
@@ -134,7 +134,7 @@ def write(folder: Path, *, calls: int = 3, segments: int = 1, close: bool = True
         journal.start()
         for _ in range(segments):
             for _ in range(calls):
-                journal.commit(encode_event(call_make()), lambda payload: None, b"", lambda: None)
+                journal.commit(event_encode(call_make()), lambda payload: None, b"", lambda: None)
             journal.seal()
         if close:
             journal.close()

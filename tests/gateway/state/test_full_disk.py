@@ -16,7 +16,7 @@ import redis
 
 from gateway.dataplane.client_answers import BUSY
 from gateway.dataplane.http1 import ClientConnection
-from gateway.dataplane.journal_records import encode_event
+from gateway.dataplane.journal_records import event_encode
 from gateway.dataplane.leases import TAKEN
 from gateway.dataplane.metrics import Metrics
 from gateway.dataplane.recovery import boot_folders
@@ -190,7 +190,7 @@ async def test_a_client_that_left_while_the_disk_refused_its_call_leaves_no_unit
         call.route = SimpleNamespace(**vars(ROUTE), counts={})  # type: ignore[assignment]
         worker.leases.settle(call)
         with disk_full(0):
-            worker.journal.commit(encode_event(call), client.answer, b"", client.unrecorded)
+            worker.journal.commit(event_encode(call), client.answer, b"", client.unrecorded)
             client.connection_lost(None)
             worker.journal.flush()
         assert (bucket.free, bucket.flying) == (free, 0) and client.call is None

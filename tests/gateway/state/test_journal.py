@@ -12,7 +12,7 @@ import pytest
 from gateway.dataplane import journal as journal_module
 from gateway.dataplane import recovery
 from gateway.dataplane.journal import OPEN_SUFFIX, SEALED_SUFFIX, Journal, segment_path
-from gateway.dataplane.journal_records import encode_event
+from gateway.dataplane.journal_records import event_encode
 from marketplace.contracts.segment import CLOSED, SegmentReader, event_build, sealed_read
 from tests.gateway.state.parts import APP, OPERATION, call_make, disk_full, until
 from tests.servers import ROOT
@@ -37,7 +37,7 @@ async def test_an_answer_leaves_only_when_its_event_is_in_the_file(tmp_path: Pat
         def answer(payload: bytes, call_id: bytes = call.request_id) -> None:
             seen.append(call_id in ids_in(segment_path(journal.folder, 0, OPEN_SUFFIX)))
 
-        journal.commit(encode_event(call), answer, b"", lambda: None)
+        journal.commit(event_encode(call), answer, b"", lambda: None)
     assert seen == []
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -49,7 +49,7 @@ async def test_an_event_says_what_the_call_was(tmp_path: Path) -> None:
     journal = journal_make(tmp_path)
     call = call_make(outcome="client_error", status=404)
     call.units = 1
-    journal.commit(encode_event(call), lambda payload: None, b"", lambda: None)
+    journal.commit(event_encode(call), lambda payload: None, b"", lambda: None)
     journal.close()
     reader, (raw,) = sealed_read(segment_path(journal.folder, 0, SEALED_SUFFIX).read_bytes())
     event = event_build(raw, reader.header)
@@ -61,20 +61,20 @@ async def test_an_event_says_what_the_call_was(tmp_path: Path) -> None:
 async def test_when_the_disk_refuses_no_answer_goes_out_and_nothing_half_written_stays(tmp_path: Path) -> None:
     journal = journal_make(tmp_path)
     written: list[bytes] = []
-    journal.commit(encode_event(call_make()), written.append, b"one", lambda: None)
+    journal.commit(event_encode(call_make()), written.append, b"one", lambda: None)
     journal.flush()
     path = segment_path(journal.folder, 0, OPEN_SUFFIX)
     good = path.stat().st_size
     failed: list[str] = []
     with disk_full(good + 50):
-        journal.commit(encode_event(call_make()), written.append, b"two", lambda: failed.append("two"))
-        journal.commit(encode_event(call_make()), written.append, b"three", lambda: failed.append("three"))
+        journal.commit(event_encode(call_make()), written.append, b"two", lambda: failed.append("two"))
+        journal.commit(event_encode(call_make()), written.append, b"three", lambda: failed.append("three"))
         journal.flush()
         assert journal.is_failing and journal.failures == 2 and path.stat().st_size == good
         journal.seal()  # cannot be sealed either, and stays whole
         assert path.exists() and path.stat().st_size == good
     assert written == [b"one"] and failed == ["two", "three"]
-    journal.commit(encode_event(call_make()), written.append, b"four", lambda: None)
+    journal.commit(event_encode(call_make()), written.append, b"four", lambda: None)
     journal.flush()
     assert not journal.is_failing and written[-1] == b"four"
     journal.close()
@@ -121,7 +121,7 @@ async def test_an_answer_that_begins_and_ends_in_a_refused_turn_is_never_billed(
         journal.closed(call, lambda payload: None, b"", lambda: told.append("closed"))
         journal.flush()
     assert told == ["opened"]
-    journal.commit(encode_event(call_make()), lambda payload: None, b"", lambda: None)
+    journal.commit(event_encode(call_make()), lambda payload: None, b"", lambda: None)
     journal.close()
     assert call.request_id not in ids_in(segment_path(journal.folder, 0, SEALED_SUFFIX))
 
@@ -130,12 +130,12 @@ async def test_a_torn_end_that_could_not_be_cut_is_cut_before_the_segment_is_sea
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = journal_make(tmp_path)
-    journal.commit(encode_event(call_make()), lambda payload: None, b"", lambda: None)
+    journal.commit(event_encode(call_make()), lambda payload: None, b"", lambda: None)
     journal.flush()
     path = segment_path(journal.folder, 0, OPEN_SUFFIX)
     with monkeypatch.context() as patch, disk_full(path.stat().st_size + 40):
         patch.setattr(os, "ftruncate", refuse)
-        journal.commit(encode_event(call_make()), lambda payload: None, b"", lambda: None)
+        journal.commit(event_encode(call_make()), lambda payload: None, b"", lambda: None)
         journal.flush()
     with monkeypatch.context() as patch:
         patch.setattr(os, "ftruncate", refuse)
@@ -153,7 +153,7 @@ async def test_a_segment_that_cannot_be_renamed_is_complete_and_renamed_later(
     with monkeypatch.context() as patch:
         patch.setattr(os, "rename", refuse)
         for number in range(2):
-            journal.commit(encode_event(call_make()), lambda payload: None, b"", lambda: None)
+            journal.commit(event_encode(call_make()), lambda payload: None, b"", lambda: None)
             await until(lambda number=number: journal.sequence == number + 1)  # type: ignore[misc]
         assert journal._fd is None  # what comes next must not go into somebody else's descriptor
         assert [path.name for path in sorted(journal.folder.glob("0*"))] == [f"{number:012d}.open" for number in (0, 1)]
@@ -171,7 +171,7 @@ async def test_an_idle_worker_makes_no_segments(tmp_path: Path) -> None:
     journal = journal_make(tmp_path, seal_s=0.05)
     await asyncio.sleep(0.2)
     assert not list(journal.folder.glob("[0-9]*"))
-    journal.commit(encode_event(call_make()), lambda payload: None, b"", lambda: None)
+    journal.commit(event_encode(call_make()), lambda payload: None, b"", lambda: None)
     await asyncio.sleep(0.4)
     assert [path.name for path in journal.folder.glob("[0-9]*")] == ["000000000000.sealed"]
     journal.close()
@@ -181,7 +181,7 @@ async def test_a_segment_is_sealed_at_its_size_too(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 1_000)
     journal = journal_make(tmp_path)
     for _ in range(20):
-        journal.commit(encode_event(call_make()), lambda payload: None, b"", lambda: None)
+        journal.commit(event_encode(call_make()), lambda payload: None, b"", lambda: None)
         journal.flush()
     journal.close()
     sealed = recovery.segments_list(journal.folder, SEALED_SUFFIX)
@@ -193,7 +193,7 @@ import asyncio, os, signal, sys
 from pathlib import Path
 from uuid import uuid4
 from gateway.dataplane.journal import Journal
-from gateway.dataplane.journal_records import encode_event
+from gateway.dataplane.journal_records import event_encode
 from tests.gateway.state.parts import call_make
 
 async def main():
@@ -202,7 +202,7 @@ async def main():
     while True:
         for _ in range(7):
             call = call_make()
-            journal.commit(encode_event(call), lambda payload: os.write(1, payload), call.request_id.hex().encode() + b"\\n")
+            journal.commit(event_encode(call), lambda payload: os.write(1, payload), call.request_id.hex().encode() + b"\\n")
         await asyncio.sleep(0.001)
 
 asyncio.run(main())

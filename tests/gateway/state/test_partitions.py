@@ -18,7 +18,7 @@ from django.db.models import Sum
 from billing.selectors.tallies import tallies_by_grant
 from config.management.commands.doctor import partitions_fault
 from gateway.dataplane.journal import SEALED_SUFFIX, Journal, segment_path
-from gateway.dataplane.journal_records import encode_event
+from gateway.dataplane.journal_records import event_encode
 from gateway.dataplane.shipper import Shipper
 from gateway.dataplane.shipper_database import segment_insert
 from marketplace.contracts.segment import SegmentHeader, SegmentSeal
@@ -80,11 +80,11 @@ def test_a_second_try_in_the_next_month_inserts_nothing(transactional_db: None, 
         journal = Journal(shipper.journal_dir, node="n", boot=uuid4(), seal_s=60)
         with time_machine.travel(OCTOBER_END, tick=False) as clock:
             journal.start()
-            journal.commit(encode_event(call_make()), lambda payload: None, b"", lambda: None)
+            journal.commit(event_encode(call_make()), lambda payload: None, b"", lambda: None)
             journal.flush()
             clock.shift(1)
             for _ in range(2):
-                journal.commit(encode_event(call_make()), lambda payload: None, b"", lambda: None)
+                journal.commit(event_encode(call_make()), lambda payload: None, b"", lambda: None)
             journal.close()
         return journal
 

@@ -17,7 +17,7 @@ import pytest
 from gateway.dataplane import recovery
 from gateway.dataplane.evidence import evidence_read
 from gateway.dataplane.journal import OPEN_SUFFIX, SEALED_SUFFIX, Journal, segment_path
-from gateway.dataplane.journal_records import encode_event
+from gateway.dataplane.journal_records import event_encode
 from gateway.dataplane.shipper import Shipper
 from marketplace.contracts.segment import CLOSED, SegmentReader, header_encode, raw_encode, seal_encode, sealed_read
 from marketplace.models import UsageSegment, UsageTally
@@ -166,7 +166,7 @@ def test_a_torn_last_record_is_cut_off_and_every_record_before_it_is_billed(ship
     async def die() -> None:
         journal._loop = asyncio.get_running_loop()
         for _ in range(7):
-            journal.commit(encode_event(call_make()), lambda payload: None, b"", lambda: None)
+            journal.commit(event_encode(call_make()), lambda payload: None, b"", lambda: None)
         journal.flush()
         journal._timer.cancel()  # type: ignore[union-attr]
 
@@ -196,7 +196,7 @@ def test_an_answer_that_streams_over_segments_counts_once_wherever_its_worker_di
             journal.opened(call, lambda payload: None, b"", lambda: None)
         for size in (100, 200):
             cut_short.client.sent = size
-            journal.commit(encode_event(call_make()), lambda payload: None, b"", lambda: None)
+            journal.commit(event_encode(call_make()), lambda payload: None, b"", lambda: None)
             journal.seal()
         journal.closed(ended, lambda payload: None, b"", lambda: None)
         journal.flush()

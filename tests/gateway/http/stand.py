@@ -29,6 +29,15 @@ from tests.gateway.http.upstream import Upstream
 APP_CODE = "3f2504e04f8911d39a0c0305e82c3301"
 AUTHORIZATION = b"Authorization: APPCODE " + APP_CODE.encode() + b"\r\n"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+BOBS_APP = {
+    "app_id": str(UUID(int=300)),
+    "app_name": "Bob's app",
+    "organization_id": str(UUID(int=400)),
+    "organization_name": "Bob Shop",
+    "suspended": False,
+    "credential_id": str(UUID(int=500)),
+}
+"""Whose credential it is, as the directory says it."""
 READ_S_MAX = 20.0
 SMALL_BODY_BYTES = 1_000
 WARM_CALLS_MAX = 200
@@ -152,18 +161,7 @@ def publish(valkey: Valkey, apis: list[ApiDefinition], *, version: int) -> None:
         }
         for index, item in enumerate(apis)
     ]
-    entry = {
-        "app_id": str(UUID(int=300)),
-        "app_name": "Bob's app",
-        "organization_id": str(UUID(int=400)),
-        "organization_name": "Bob Shop",
-        "suspended": False,
-        "credential_id": str(UUID(int=500)),
-        "kind": "app_code",
-        "secret": "",
-        "expires_at": None,
-        "grants": grants,
-    }
+    entry = {**BOBS_APP, "kind": "app_code", "secret": "", "expires_at": None, "grants": grants}
     client = redis.Redis(unix_socket_path=str(valkey.socket))
     client.set(f"tg:dir:code:{hashlib.sha256(APP_CODE.encode()).hexdigest()}", json.dumps(entry))
     client.set(GENERATION_KEY, "test")

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
-from uuid import UUID
 
 import pytest
 import redis
@@ -30,17 +29,9 @@ from gateway.dataplane.steps.authenticate import FORM_INLINE_BYTES_MAX
 from gateway.dataplane.worker import Worker
 from marketplace.core.secrets import KeyRing
 from tests import harness
-from tests.gateway.http.stand import READ_S_MAX, Stand, api, header_values, read_all, standing, status_of
+from tests.gateway.http.stand import BOBS_APP, READ_S_MAX, Stand, api, header_values, read_all, standing, status_of
 
 BOBS_KEY, CAROLS_KEY = "bobs-key", "carols-key"
-ENTRY = {
-    "app_id": str(UUID(int=300)),
-    "app_name": "Bob's app",
-    "organization_id": str(UUID(int=400)),
-    "organization_name": "Bob Shop",
-    "suspended": False,
-    "credential_id": str(UUID(int=500)),
-}
 SECRET = b"sesame"
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 LONG = b"a=" + b"%E4%BD%A0" * 20_000
@@ -133,7 +124,7 @@ def test_a_long_form_is_checked_beside_the_event_loop(
         worker = Worker(settings_read({"TOLLGATE_VAR": str(folder), "VALKEY_URL": f"unix://{folder}/none"}), 0)
         definition = api(1, "/shop", "http://127.0.0.1:9")
         step = authenticate.compile(Route(definition, definition.operations[0]), worker.plane)
-        entry = Entry({**ENTRY, "kind": "key_pair"}, secret=SECRET)
+        entry = Entry({**BOBS_APP, "kind": "key_pair"}, secret=SECRET)
         worker.plane.directory._keep(KEY_PREFIX + BOBS_KEY, entry, is_current=True)
         call = Call()
         call.method, call.path, call.query, call.body, call.peer = "POST", b"/shop/form", b"", form, "192.0.2.1"

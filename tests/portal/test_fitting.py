@@ -96,3 +96,15 @@ def test_without_a_script_a_chart_is_its_table(world: World, states: dict[str, A
             chart.get_by_text("Show as a table").click()
             assert chart.locator("table").is_visible()
         context.close()
+
+
+def test_the_operations_of_the_usage_page_fit_their_card(world: World, states: dict[str, Any], browser: Any) -> None:
+    context = browser.new_context(storage_state=states[BOB], locale="en-GB", reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(f"{world.url}/o/{world.facts['consumer']}/usage/")
+    card = page.locator("section.card").filter(has=page.get_by_role("heading", name="Operations"))
+    assert card.get_by_text("/stations/{station}/observations").count()
+    for width in (1280, 360):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert card.locator(".table-wrap").evaluate("(one) => one.scrollWidth - one.clientWidth") == 0, width
+    context.close()

@@ -17,6 +17,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from marketplace.core.documents import pointer_join
 from marketplace.errors import ApplicationError, Fault
 
 CONTENT_TYPE = "application/problem+json"
@@ -110,11 +111,7 @@ def _framework_problem(exception: exceptions.APIException, instance: str) -> Res
 def _faults_of(detail: Any, pointer: str) -> Iterator[Fault]:
     if isinstance(detail, dict):
         for name, child in detail.items():
-            inner = (
-                pointer
-                if name == "non_field_errors"
-                else f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}"
-            )
+            inner = pointer if name == "non_field_errors" else pointer_join(pointer, str(name))
             yield from _faults_of(child, inner)
     elif isinstance(detail, list):
         for index, child in enumerate(detail):

@@ -6,7 +6,7 @@ Ours hold for a whole Api, theirs for one operation: where operations differ, th
 from dataclasses import dataclass, field
 from typing import Any
 
-from marketplace.core.documents import Fault, pointer_join
+from marketplace.core.documents import Fault, pointer_join, pointer_split
 from marketplace.core.references import ReferenceBroken, reference_resolve
 
 PREFIX = "x-aliyun-apigateway-"
@@ -98,8 +98,8 @@ def _backend_read(operations: list[tuple[str, dict[str, Any]]], warnings: list[F
 
 
 def _operation_at(document: dict[str, Any], pointer: str) -> dict[str, Any]:
-    _, _, path, method = pointer.split("/")
-    item = document["paths"][path.replace("~1", "/").replace("~0", "~")]
+    _, path, method = pointer_split(pointer)
+    item = document["paths"][path]
     try:
         operation = reference_resolve(document, item)[method]
     except ReferenceBroken:

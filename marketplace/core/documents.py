@@ -51,6 +51,11 @@ def pointer_join(pointer: str, *names: str | int) -> str:
     return pointer + "".join("/" + str(name).replace("~", "~0").replace("/", "~1") for name in names)
 
 
+def pointer_split(pointer: str) -> list[str]:
+    """Return the names that ``pointer`` was joined of; none for the whole document."""
+    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+
+
 class _Unread:
     """Marks text that starts like JSON and is not: flow-style YAML, perhaps."""
 

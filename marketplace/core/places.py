@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from marketplace.core.documents import pointer_join
+from marketplace.core.documents import pointer_join, pointer_split
 
 _METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 _LISTS = frozenset(
@@ -85,7 +85,7 @@ def lines_find(text: str, pointers: Iterable[str]) -> dict[str, int]:
 
 def place_in_words(pointer: str) -> str:
     """``/paths/~1pets/get/parameters/0/name`` as ``GET /pets › parameters[0] › name``; empty for the whole document."""
-    parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+    parts = pointer_split(pointer)
     words: list[str] = []
     if parts[:1] == ["paths"] and len(parts) > 1:
         is_operation = len(parts) > 2 and parts[2] in _METHODS

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from marketplace.core.documents import pointer_split
+
 DEPTH_MAX = 7
 """Levels of a schema tree that a page shows."""
 NODES_MAX = 400
@@ -75,8 +77,7 @@ class SchemaReader:
             if not target.startswith("#/"):
                 return {}
             found: Any = self.document
-            for part in target[2:].split("/"):
-                key = part.replace("~1", "/").replace("~0", "~")
+            for key in pointer_split(target[1:]):
                 found = found.get(key) if isinstance(found, dict) else None
             schema = found
         return {}

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import yaml
 
 from marketplace.core.documents import pointer_join, pointer_split
+from marketplace.core.openapi import METHODS
 
-_METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
+_OPERATIONS = frozenset({*METHODS, "trace"})
 _LISTS = frozenset(
     {"parameters", "servers", "tags", "security", "enum", "required", "allOf", "anyOf", "oneOf", "prefixItems"}
 )
@@ -88,7 +89,7 @@ def place_in_words(pointer: str) -> str:
     parts = pointer_split(pointer)
     words: list[str] = []
     if parts[:1] == ["paths"] and len(parts) > 1:
-        is_operation = len(parts) > 2 and parts[2] in _METHODS
+        is_operation = len(parts) > 2 and parts[2] in _OPERATIONS
         words.append(f"{parts[2].upper()} {parts[1]}" if is_operation else parts[1])
         parts = parts[3:] if is_operation else parts[2:]
     for part in parts:

@@ -100,11 +100,6 @@ def operations_list(*, api: Api) -> QuerySet[Operation]:
     return api.operations.filter(retired_at=None)
 
 
-def operation_get(*, api: Api, public_id: str) -> Operation:
-    """One operation of an API. Raises NotFound."""
-    return entity_find(Operation, operations_list(api=api), public_id)
-
-
 def definition_live(*, api: Api, stage: str = "release") -> ApiDefinition | None:
     """What the gateway serves of an API on a stage; None when nothing is live there."""
     rows = api.stages.filter(name=stage, live_deployment__isnull=False)

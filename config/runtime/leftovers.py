@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -22,12 +23,9 @@ class PidFolder:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def remember(self, name: str, pid: int) -> None:
-        """Note a child that was just started; whole or not at all, since a note cut short would hide a leftover."""
+        """Note a child that was just started."""
         with contextlib.suppress(psutil.NoSuchProcess):
-            born = psutil.Process(pid).create_time()
-            part = self.folder / f"{name}.part"
-            part.write_text(json.dumps({"pid": pid, "born": born}))
-            part.replace(self.folder / f"{name}.json")
+            note_write(self.folder / f"{name}.json", pid)
 
     def forget(self, name: str) -> None:
         """Drop the note of a child that has ended."""
@@ -49,6 +47,14 @@ class PidFolder:
         for process in found.values():
             _group_signal(process.pid, signal.SIGKILL)
         return sorted(found)
+
+
+def note_write(note: Path, pid: int, **more: Any) -> None:
+    """Note a process; whole or not at all, since a note cut short would hide a leftover. Raises psutil.NoSuchProcess."""
+    born = psutil.Process(pid).create_time()
+    part = note.with_suffix(".part")
+    part.write_text(json.dumps({"pid": pid, "born": born, **more}))
+    part.replace(note)
 
 
 def process_of(note: Path) -> psutil.Process | None:

@@ -8,12 +8,9 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-import psutil
 
 from config.env import Settings
-from config.runtime.leftovers import process_of
+from config.runtime.leftovers import note_write, process_of
 
 FILE_NAME = "running.json"
 
@@ -51,11 +48,7 @@ def addresses_now(settings: Settings) -> Addresses:
 
 def running_note(settings: Settings) -> None:
     """Note this process as the supervisor, with its addresses."""
-    born = psutil.Process().create_time()
-    note: dict[str, Any] = {"pid": os.getpid(), "born": born, "addresses": asdict(addresses_of(settings))}
-    part = settings.var / f"{FILE_NAME}.part"
-    part.write_text(json.dumps(note))
-    part.replace(settings.var / FILE_NAME)
+    note_write(settings.var / FILE_NAME, os.getpid(), addresses=asdict(addresses_of(settings)))
 
 
 def running_forget(var: Path) -> None:

@@ -330,7 +330,7 @@ def _is_bind(value: str) -> None:
 
 def _is_contact(value: str) -> None:
     if value and not re.fullmatch(r"(mailto:[^\s@]+@[^\s@]+|https://\S+)", value):
-        raise ValidationError("must be mailto:somebody@example.com or an https address")
+        raise ValidationError("Must be mailto:somebody@example.com or an https address.")
 
 
 def _is_seller(value: Any) -> None:

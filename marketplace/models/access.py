@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from marketplace.models.accounts import Organization
@@ -57,6 +58,11 @@ class Credential(Entity):
             ),
             models.UniqueConstraint(fields=["code_hash"], condition=Q(kind="app_code"), name="credential_code_once"),
         ]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was revoked, or its time is over: nothing is left to rotate or to revoke."""
+        return self.revoked_at is not None or (self.expires_at is not None and self.expires_at <= timezone.now())
 
 
 class Grant(Entity):

@@ -71,7 +71,7 @@ def credential_rotate(*, credential: Credential, person: Person | None, grace_s:
     app = _app_lock(credential.app)
     now = timezone.now()
     old = Credential.objects.select_for_update().get(id=credential.id)
-    if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
+    if old.has_ended:
         raise Conflict(_("This credential has ended. Issue a new one."), code="credential_ended")
     if grace_s == 0:
         old.revoked_at = now

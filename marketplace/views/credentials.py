@@ -7,7 +7,6 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
@@ -54,7 +53,7 @@ def credential_new(request: HttpRequest, app_id: str) -> HttpResponse:
 def credential_renew(request: HttpRequest, credential_id: str) -> HttpResponse:
     """Rotate: a new credential now, the old one goes on for a while."""
     credential = credential_get(person=request.user, public_id=credential_id, within=request.organization)
-    if _has_ended(credential):
+    if credential.has_ended:
         return _ended(request, credential)
     form = RotateForm(request.POST or None)
     if request.method == "POST" and is_repeated(request):
@@ -80,7 +79,7 @@ def credential_renew(request: HttpRequest, credential_id: str) -> HttpResponse:
 def credential_end(request: HttpRequest, credential_id: str) -> HttpResponse:
     """Revoke, after showing what that means."""
     credential = credential_get(person=request.user, public_id=credential_id, within=request.organization)
-    if _has_ended(credential):
+    if credential.has_ended:
         return _ended(request, credential)
     if request.method == "POST":
         if service_try(request, credential_revoke, credential=credential, person=request.user) is not None:
@@ -88,13 +87,6 @@ def credential_end(request: HttpRequest, credential_id: str) -> HttpResponse:
         return redirect("pages:app_detail", request.organization.slug, credential.app.public_id)
     context = {"credential": credential, "app": credential.app, "crumbs": _crumbs(request, credential.app, _("Revoke"))}
     return render(request, "marketplace/credential_revoke.html", context)
-
-
-def _has_ended(credential: Credential) -> bool:
-    """Whether nothing is left to rotate or revoke."""
-    return credential.revoked_at is not None or (
-        credential.expires_at is not None and credential.expires_at <= timezone.now()
-    )
 
 
 def _ended(request: HttpRequest, credential: Credential) -> HttpResponse:

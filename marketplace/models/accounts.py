@@ -123,6 +123,10 @@ class Invitation(Entity):
     accepted_at = models.DateTimeField(null=True, blank=True)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
 
+    def is_for(self, email: str) -> bool:
+        """Whether it was sent to this address, in whatever letters."""
+        return self.email.lower() == email.lower()
+
 
 class AccessToken(Entity):
     """A scoped bearer of our own REST API: personal (no organization) or an organization's. Shown once, kept hashed."""

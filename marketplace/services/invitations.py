@@ -90,7 +90,7 @@ def invitation_accept(*, token: str, person: Person) -> Membership:
     )
     if invitation is None:
         raise NotFound(_("There is no such invitation. Ask for a new one."), code="invitation_unknown")
-    if invitation.email.lower() != person.email.lower():
+    if not invitation.is_for(person.email):
         raise Conflict(
             _("This invitation was sent to another e-mail address. Log in with that address to accept it."),
             code="invitation_other",

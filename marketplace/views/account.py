@@ -101,5 +101,5 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
         return redirect(home_url(request, membership))
     if not request.user.is_authenticated:
         invitation_remember(request, token)
-    is_other = request.user.is_authenticated and request.user.email.lower() != found.email.lower()
+    is_other = request.user.is_authenticated and not found.is_for(request.user.email)
     return render(request, "marketplace/invitation.html", {"invitation": found, "is_other": is_other})

@@ -26,7 +26,7 @@ def invitation_remembered(request: HttpRequest, *, email: str = "") -> Invitatio
     """The one that waits, while it is open (and, with ``email``, when it was sent to that address); None for none."""
     token = request.session.get(_KEY, "")
     found = invitation_by_token(token=token) if token else None
-    return found if found is None or not email or found.email.lower() == email.lower() else None
+    return found if found is None or not email or found.is_for(email) else None
 
 
 def invitation_path(request: HttpRequest) -> str:

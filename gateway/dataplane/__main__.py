@@ -12,12 +12,11 @@ import signal
 import sys
 import time
 from asyncio.subprocess import Process
-from pathlib import Path
 
-from gateway.dataplane import exposition, pulse
+from gateway.dataplane import exposition, worker_reports
 from gateway.dataplane.background import Background
-from gateway.dataplane.pulse import Pulse
 from gateway.dataplane.settings import REPOSITORY, Settings, SettingsInvalid, settings_read
+from gateway.dataplane.worker_reports import Report, ReportRead
 
 log = logging.getLogger("tollgate.gateway")
 
@@ -35,10 +34,9 @@ class Master:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.reports = settings.var_dir / "gateway" / "workers"
         self.totals = exposition.Totals()
         self.workers: dict[int, Process] = {}
-        self.pulses: dict[int, Pulse] = {}
+        self.reports: dict[int, ReportRead] = {}
         self.restarts = 0
         self._stopping = asyncio.Event()
 
@@ -47,13 +45,10 @@ class Master:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self._stopping.set)
-        self.reports.mkdir(parents=True, exist_ok=True)
-        for stale in self.reports.glob("*.json"):
-            stale.unlink()
         server = await asyncio.start_server(self._answer, self.settings.metrics_host, self.settings.metrics_port)
         keepers = [loop.create_task(self._keep(index)) for index in range(self.settings.workers)]
         background = Background(self._stopping.set)
-        background.every(pulse.LOOK_S, self._look)
+        background.every(worker_reports.LOOK_S, self._look)
         await self._stopping.wait()
         background.cancel()
         for process in self.workers.values():
@@ -77,7 +72,6 @@ class Master:
             except OSError as fault:  # no memory, no process to be had: later there may be
                 log.error("worker %d cannot be started: %s", index, fault)
             else:
-                self._retire(index)
                 if self._stopping.is_set():
                     return
                 self.restarts += 1
@@ -90,48 +84,41 @@ class Master:
 
     async def _life(self, index: int) -> int:
         """One worker from its start to its end; returns its exit status. Raises OSError when it cannot be started."""
-        heart = Pulse()
+        reports = ReportRead()
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "gateway.dataplane.worker", str(index), str(heart.told)),
+                *(sys.executable, "-m", "gateway.dataplane.worker", str(index), str(reports.memory)),
                 cwd=REPOSITORY,
-                pass_fds=(heart.told,),
+                pass_fds=(reports.memory,),
             )
             self.workers[index] = process
-            self.pulses[index] = heart
+            self.reports[index] = reports
             if self._stopping.is_set():
                 process.terminate()
             return await process.wait()
         finally:
-            self.pulses.pop(index, None)
-            heart.close()
+            self.reports.pop(index, None)
+            last = reports.read()
+            if last is not None:
+                self.totals.retire(last)
+            reports.close()
 
     def _look(self) -> None:
         """Kill a worker whose event loop stands still: its calls hang, and the kernel goes on giving it connections."""
-        for index, heart in self.pulses.items():
-            heart.look()
+        for index, reports in self.reports.items():
+            reports.look()
             process = self.workers[index]
-            if heart.is_dead and process.returncode is None:
-                log.error("worker %d has said nothing for %d s and is killed", index, heart.silent_looks)
+            if reports.is_dead and process.returncode is None:
+                log.error("worker %d has said nothing for %d s and is killed", index, reports.silent_looks)
                 process.kill()
 
-    def _report_path(self, index: int) -> Path:
-        return self.reports / f"{index}.json"
-
-    def _retire(self, index: int) -> None:
-        path = self._report_path(index)
-        report = exposition.report_read(path)
-        if report is not None:
-            self.totals.retire(report)
-            path.unlink(missing_ok=True)
-
-    def _live_reports(self) -> list[exposition.Report]:
-        reports = [exposition.report_read(self._report_path(index)) for index in self.workers]
-        return [report for report in reports if report is not None]
+    def _live_reports(self) -> list[Report]:
+        said = [reports.read() for reports in self.reports.values()]
+        return [report for report in said if report is not None]
 
     def _is_heard(self, index: int) -> bool:
-        heart = self.pulses.get(index)
-        return heart is not None and not heart.is_silent
+        reports = self.reports.get(index)
+        return reports is not None and not reports.is_silent
 
     # -- the metrics bind -------------------------------------------------------------------------------------------
 
@@ -163,8 +150,8 @@ class Master:
             return "200 OK", self._metrics(reports, ready).encode()
         return "404 Not Found", b"there are /metrics, /livez and /readyz\n"
 
-    def _metrics(self, reports: list[exposition.Report], ready: int) -> str:
-        shipper = exposition.shipper_rows(exposition.report_read(self.settings.var_dir / "gateway" / "shipper.json"))
+    def _metrics(self, reports: list[Report], ready: int) -> str:
+        shipper = exposition.shipper_rows(exposition.shipper_report(self.settings.var_dir / "gateway" / "shipper.json"))
         lag_s = exposition.journal_lag_s(self.settings.journal_dir, time.time())
         own: list[tuple[tuple[str, exposition.Labels], float]] = [
             (("tollgate_workers_ready", ()), ready),

@@ -6,11 +6,10 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
+from gateway.dataplane.worker_reports import Report
 from marketplace.contracts.usage import LATENCY_BUCKETS_MS
 
-Report = dict[str, Any]
 Labels = tuple[tuple[str, str], ...]
 
 _HELP = {
@@ -176,8 +175,8 @@ def shipper_rows(report: Report | None) -> list[tuple[tuple[str, Labels], float]
     return [((name, ()), float(report[key])) for name, key in names.items()]
 
 
-def report_read(path: Path) -> Report | None:
-    """A worker's report, or None when it has written none yet."""
+def shipper_report(path: Path) -> Report | None:
+    """What this node's shipper last wrote, or None when it has written nothing yet."""
     try:
         value: Report = json.loads(path.read_text())
     except (OSError, ValueError):

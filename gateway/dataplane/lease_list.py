@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,7 +59,8 @@ class LeaseList:
             os.close(fresh)
             scratch.unlink(missing_ok=True)
             raise
-        os.close(self._fd)
+        # Closing frees the blocks of the old list, which can take a disk longer than calls may wait.
+        threading.Thread(target=os.close, args=(self._fd,), name="lease-list").start()
         self._fd, self._lines, self._is_torn = fresh, len(buckets), False
 
     def close(self, *, is_needed: bool) -> None:

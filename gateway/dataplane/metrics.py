@@ -1,13 +1,11 @@
-"""Metrics: plain counts of one worker, written to a file each second, which the master adds up and shows (exposition.py)."""
+"""Metrics: plain counts of one worker. The master hears them each second (worker_reports.py) and shows them (exposition.py)."""
 
 from __future__ import annotations
 
-import json
 import os
 from bisect import bisect_left
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from marketplace.contracts.usage import LATENCY_BUCKETS_MS
 
@@ -15,6 +13,7 @@ if TYPE_CHECKING:
     from gateway.dataplane.call import Call
     from gateway.dataplane.snapshot import Route
     from gateway.dataplane.upstream import Pool
+    from gateway.dataplane.worker_reports import Report
     from marketplace.contracts.definition import UpstreamDefinition
 
 BOUNDS_S = tuple(bound / 1000 for bound in LATENCY_BUCKETS_MS)
@@ -24,8 +23,7 @@ CODE_UNROUTED = "unrouted"
 class Metrics:
     """Counts of one worker. ``apis`` maps "api id|stage|name" to counts by outcome; all numbers only grow, gauges are separate."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self) -> None:
         self.apis: dict[str, dict[str, int]] = {}
         self.refused: dict[str, int] = {}
         self.latency = [0] * (len(BOUNDS_S) + 1)
@@ -78,9 +76,9 @@ class Metrics:
         self._retries_seen = seen
         return rows
 
-    def flush(self, gauges: dict[str, Any]) -> None:
-        """Write everything where the master reads it. A disk that refuses costs the metrics, never a call."""
-        content = {
+    def report(self, gauges: Report) -> Report:
+        """All counts, and beside them what is only true now."""
+        return {
             "pid": os.getpid(),
             "apis": self.apis,
             "refused": self.refused,
@@ -95,9 +93,3 @@ class Metrics:
             },
             **gauges,
         }
-        fresh = self.path.with_suffix(".new")
-        try:
-            fresh.write_text(json.dumps(content))
-            fresh.replace(self.path)
-        except OSError:
-            return

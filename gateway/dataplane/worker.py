@@ -1,6 +1,6 @@
 """One worker process: builds the Plane, accepts connections, sweeps deadlines, drains on SIGTERM.
 
-``python -m gateway.dataplane.worker <index> [pulse]``; the master (``__main__.py``) starts and restarts it.
+``python -m gateway.dataplane.worker <index> [memory]``; the master (``__main__.py``) starts and restarts it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+from functools import partial
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -31,7 +32,6 @@ from gateway.dataplane.leases import Leases
 from gateway.dataplane.metrics import Metrics
 from gateway.dataplane.pipeline import Step
 from gateway.dataplane.plane import Plane
-from gateway.dataplane.pulse import tell
 from gateway.dataplane.request_ids import RequestIds
 from gateway.dataplane.settings import Settings, settings_read
 from gateway.dataplane.snapshot import Route, Snapshot, snapshot_empty
@@ -43,6 +43,7 @@ from gateway.dataplane.store import Store
 from gateway.dataplane.subscriber import Subscriber
 from gateway.dataplane.upstream import Upstreams
 from gateway.dataplane.used import UsedCredentials
+from gateway.dataplane.worker_reports import ReportWrite
 
 log = logging.getLogger("tollgate.gateway")
 
@@ -61,12 +62,12 @@ class Worker:
     ``held_bytes``: octets of forms in memory, counted up by connections as they read and set right by the sweep.
     """
 
-    def __init__(self, settings: Settings, index: int, *, pulse: int | None = None) -> None:
-        """``pulse``: the file descriptor by which the master is told that this worker lives (pulse.py)."""
+    def __init__(self, settings: Settings, index: int, *, memory: int | None = None) -> None:
+        """``memory``: the file descriptor of the memory in which the master reads this worker's reports (worker_reports.py)."""
         self.settings = settings
         self.index = index
         self.has_failed = False
-        self._pulse = pulse
+        self._reports = ReportWrite(memory)
         self.public_url = settings.public_url
         self.boot = uuid4()
         self.ids = RequestIds()
@@ -95,8 +96,6 @@ class Worker:
             seal_s=settings.seal_s,
         )
         leases = Leases(store, journal)
-        folder = settings.var_dir / "gateway" / "workers"
-        folder.mkdir(parents=True, exist_ok=True)
         return Plane(
             settings=settings,
             store=store,
@@ -104,7 +103,7 @@ class Worker:
             directory=Directory(store, leases, secret_keys=settings.secret_keys),
             leases=leases,
             journal=journal,
-            metrics=Metrics(folder / f"{self.index}.json"),
+            metrics=Metrics(),
             upstreams=Upstreams(settings, ResponseParser()),
             used=UsedCredentials(store),
             snapshot=snapshot_empty(),
@@ -149,13 +148,13 @@ class Worker:
         self._background.start(self.source.follow())
         self._background.start(plane.used.follow())
         self._background.every(UPSTREAM_SWEEP_S, self._sweep)
-        self._background.every(METRICS_S, self._report)
+        self._background.every(METRICS_S, partial(self._tell, is_ready=True))
         await self.source.first_look()
         sock = listener.listen(self.settings.bind_host, self.settings.bind_port)
         server = await loop.create_server(lambda: ClientConnection(self), sock=sock, backlog=listener.BACKLOG)
         gc.collect()
         gc.freeze()
-        self._report()
+        self._tell(is_ready=True)
         await self._stopping.wait()
         await self._drain(server, sock)
 
@@ -164,7 +163,7 @@ class Worker:
         plane = self.plane
         plane.draining = True
         until = monotonic() + self.settings.drain_s
-        self._flush_metrics(is_ready=False)
+        self._tell(is_ready=False)
         listener.refuse_new(sock)
         await asyncio.sleep(listener.SETTLE_S)
         server.close()
@@ -186,7 +185,7 @@ class Worker:
         plane.directory.close()
         await plane.subscriber.close()
         await plane.store.close()
-        self._flush_metrics(is_ready=False)
+        self._tell(is_ready=False)
 
     def _task_died(self) -> None:
         """A background task ended by itself: drain, and have the master start the worker again."""
@@ -206,35 +205,34 @@ class Worker:
                     held.held_bytes for held in self.connections if isinstance(held, ClientConnection)
                 )
 
-    def _report(self) -> None:
-        tell(self._pulse)
-        self._flush_metrics(is_ready=True)
-
-    def _flush_metrics(self, *, is_ready: bool) -> None:
+    def _tell(self, *, is_ready: bool) -> None:
+        """Tell the master how this worker is, and what it has counted."""
         plane = self.plane
-        self.metrics.flush(
-            {
-                "index": self.index,
-                "boot": self.boot.hex,
-                "ready": is_ready and not plane.draining and self.source.is_known,
-                "background_faults": self._background.faults,
-                "connections": {
-                    "in_flight": sum(held.state in (BUSY, HOLDING) for held in self.connections),
-                    "open": len(self.connections),
-                    "held_bytes": self.held_bytes,
-                },
-                "snapshot": self.source.report(),
-                "upstreams": self.metrics.upstreams_report(plane.upstreams.pools),
-                "store": plane.store.report(),
-                "journal": plane.journal.report(),
-                "leases": plane.leases.report(),
-                "authentication": watch_of(plane).report(),
-                "directory": plane.directory.report(),
-            }
+        self._reports.tell(
+            self.metrics.report(
+                {
+                    "index": self.index,
+                    "boot": self.boot.hex,
+                    "ready": is_ready and not plane.draining and self.source.is_known,
+                    "background_faults": self._background.faults,
+                    "connections": {
+                        "in_flight": sum(held.state in (BUSY, HOLDING) for held in self.connections),
+                        "open": len(self.connections),
+                        "held_bytes": self.held_bytes,
+                    },
+                    "snapshot": self.source.report(),
+                    "upstreams": self.metrics.upstreams_report(plane.upstreams.pools),
+                    "store": plane.store.report(),
+                    "journal": plane.journal.report(),
+                    "leases": plane.leases.report(),
+                    "authentication": watch_of(plane).report(),
+                    "directory": plane.directory.report(),
+                }
+            )
         )
 
 
-def main(index: int, pulse: int | None = None) -> int:
+def main(index: int, memory: int | None = None) -> int:
     """Run a worker until it is told to stop. Returns the exit status; 1 when it could not go on."""
     # A master that was killed cannot stop its workers: the kernel does it.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
@@ -243,7 +241,7 @@ def main(index: int, pulse: int | None = None) -> int:
     settings = settings_read(os.environ)
 
     async def serve() -> int:
-        worker = Worker(settings, index, pulse=pulse)
+        worker = Worker(settings, index, memory=memory)
         await worker.run()
         return int(worker.has_failed)
 

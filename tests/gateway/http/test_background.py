@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway.dataplane import pulse
+from gateway.dataplane import worker_reports
 from gateway.dataplane.__main__ import Master
 from gateway.dataplane.background import Background
-from gateway.dataplane.pulse import DEAD_LOOKS, UNREADY_LOOKS, Pulse, tell
 from gateway.dataplane.settings import settings_read
 from gateway.dataplane.worker import Worker
+from gateway.dataplane.worker_reports import DEAD_LOOKS, UNREADY_LOOKS, ReportRead, ReportWrite
 from tests import harness, servers
 from tests.gateway.http.stand import Stand
 
@@ -87,28 +87,49 @@ def test_a_background_task_that_ends_all_the_same_ends_the_worker() -> None:
 
 
 def test_a_worker_that_says_nothing_is_not_ready_and_then_given_up_but_not_before_it_began() -> None:
-    heart = Pulse()
+    master = ReportRead()
+    worker = ReportWrite(master.memory)
     for _ in range(DEAD_LOOKS + 1):
-        heart.look()
-    assert not heart.is_silent
-    tell(heart.told)
+        master.look()
+    assert not master.is_silent
+    worker.tell({})
     seen = []
     for _ in range(DEAD_LOOKS + 1):
-        heart.look()
-        seen.append((heart.is_silent, heart.is_dead))
+        master.look()
+        seen.append((master.is_silent, master.is_dead))
     assert seen.index((True, False)) == UNREADY_LOOKS
     assert seen.index((True, True)) == DEAD_LOOKS
-    tell(heart.told)
-    heart.look()
-    assert not heart.is_silent
-    heart.close()
+    worker.tell({})
+    master.look()
+    assert not master.is_silent
+    master.close()
+
+
+def test_the_master_reads_the_newest_report_whole_and_never_one_that_is_half_written() -> None:
+    master = ReportRead()
+    assert master.read() is None
+    worker = ReportWrite(master.memory)
+    worker.tell({"long": "x" * 100_000})
+    worker.tell({"short": 1})
+    assert master.read() == {"short": 1}
+    end = os.fstat(master.memory).st_size
+    worker.tell({"other": "y" * 10})
+    os.pwrite(master.memory, b"?", 30)
+    assert master.read() is None
+    worker.tell({"whole": 2})
+    assert master.read() == {"whole": 2} and os.fstat(master.memory).st_size == end
+    master.close()
+
+
+def test_a_worker_that_nobody_looks_after_tells_nobody() -> None:
+    ReportWrite(None).tell({"calls": 1})
 
 
 @pytest.fixture
 def short_looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(pulse, "LOOK_S", 0.1)
-    monkeypatch.setattr(pulse, "UNREADY_LOOKS", 20)
-    monkeypatch.setattr(pulse, "DEAD_LOOKS", 30)
+    monkeypatch.setattr(worker_reports, "LOOK_S", 0.1)
+    monkeypatch.setattr(worker_reports, "UNREADY_LOOKS", 20)
+    monkeypatch.setattr(worker_reports, "DEAD_LOOKS", 30)
     yield
 
 

@@ -182,7 +182,7 @@ async def test_a_client_that_left_while_the_disk_refused_its_call_leaves_no_unit
         program: Any = SimpleNamespace(
             settings=SimpleNamespace(idle_timeout_s=60.0),
             plane=SimpleNamespace(leases=worker.leases),
-            metrics=Metrics(tmp_path / "metrics"),
+            metrics=Metrics(),
             connections=set(),
         )
         client = ClientConnection(program)

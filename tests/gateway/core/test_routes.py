@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.routes import PathInvalid, RouteTrie, TemplateInvalid, path_drop, path_segments
+from gateway.core.routes import PathInvalid, Pattern, RouteTrie, TemplateInvalid, path_drop, path_segments
 
 
 def trie_of(*templates: str) -> RouteTrie[str]:
@@ -39,6 +42,33 @@ def test_the_most_specific_template_serves_a_path(path: bytes, template: str) ->
 @pytest.mark.parametrize("path", [b"/pets", b"/pets/", b"/pets//toys", b"//pets/7", b"/Pets/7"])
 def test_what_no_template_describes_is_not_served(path: bytes) -> None:
     assert trie_of("/pets/{id}", "/pets/{id}/toys").find(path_segments(path)) == {}
+
+
+def test_a_segment_with_many_parameters_is_compared_in_one_pass_whatever_a_stranger_sends() -> None:
+    trie = trie_of("/days/{year}-{month}-{day}.json")
+    segments = path_segments(b"/days/" + b"-" * 1_500)
+    started = time.process_time()
+    assert trie.find(segments) == {}
+    assert time.process_time() - started < 0.1
+
+
+def test_text_beside_a_parameter_is_decoded_as_a_literal_is() -> None:
+    trie = trie_of("/reports/{year}%20draft", "/reports/{a}%2F{b}")
+    assert trie.find(path_segments(b"/reports/2026%20draft")) == {"GET": "/reports/{year}%20draft"}
+    assert trie.find(path_segments(b"/reports/x%2fy")) == {"GET": "/reports/{a}%2F{b}"}
+    assert trie.find(path_segments(b"/reports/x%2Fy%2Fz")) == {}
+
+
+@given(
+    st.lists(st.sampled_from(["{a}", "{b}", "-", ".", "x", "-."]), min_size=1, max_size=7).map("".join),
+    st.text("-.x/q", max_size=9),
+)
+def test_a_pattern_takes_what_its_regular_expression_would(template: str, segment: str) -> None:
+    pieces = [re.escape(text) for text in re.split(r"\{.\}", template)]
+    if len(pieces) == 1:
+        return
+    wanted = re.fullmatch("[^/]+".join(pieces), segment) is not None
+    assert Pattern(template).matches(segment.encode()) == wanted
 
 
 def test_a_shape_is_taken_once_per_method() -> None:

@@ -91,6 +91,16 @@ class RequestBlock:
         self.is_ordinary = False
         self.memo: Any = None
 
+    def fields(self) -> dict[bytes, bytes]:
+        """Values by name, as a signature covers them: those of a repeated header joined by a comma, so that an added line
+        breaks it, and one that was split into two lines says the same."""
+        if len(self.first) == len(self.headers):
+            return self.first
+        joined: dict[bytes, bytes] = {}
+        for name, value in self.headers:
+            joined[name] = joined[name] + b"," + value if name in joined else value
+        return joined
+
     def signed_with(self, fresh: dict[bytes, bytes]) -> RequestBlock:
         """This section with the ``fresh`` lines of a signature, whose names it does not have."""
         block = RequestBlock.__new__(RequestBlock)

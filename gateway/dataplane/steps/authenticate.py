@@ -190,8 +190,7 @@ class _Authenticate:
             raise self._failed(call, "A400IK")
         if entry.expires_at is not None and entry.expires_at <= call.received_at:
             raise self._failed(call, "A400IK")
-        block = call.block
-        fields = block.first if len(block.first) == len(block.headers) else _joined(block.headers)
+        fields = call.block.fields()
         timestamp = fields.get(b"x-ca-timestamp")
         if timestamp is not None:
             self._timestamp_check(call, timestamp)
@@ -267,14 +266,6 @@ def _query_code(query: bytes) -> bytes | None:
         if key in APP_CODE_PARAMETERS:
             return value
     return None
-
-
-def _joined(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Header values by name; those of a repeated header joined by a comma, so that an added line breaks the signature."""
-    fields: dict[bytes, bytes] = {}
-    for name, value in headers:
-        fields[name] = fields[name] + b"," + value if name in fields else value
-    return fields
 
 
 def _signing_key(entry: Entry, secret: bytes, method: bytes) -> SigningKey:

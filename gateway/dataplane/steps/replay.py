@@ -70,16 +70,16 @@ class _Replay:
         entry = call.entry
         if entry is None or entry.secret is None:
             return None
-        first = call.block.first
-        nonce = first.get(b"x-ca-nonce", b"")
-        covered = signed_headers_parse(first.get(b"x-ca-signature-headers", b"")).names
+        fields = call.block.fields()  # what the signature was checked with
+        nonce = fields.get(b"x-ca-nonce", b"")
+        covered = signed_headers_parse(fields.get(b"x-ca-signature-headers", b"")).names
         if self._is_required:
-            _demand(first, covered)
+            _demand(fields, covered)
         if not nonce or b"x-ca-nonce" not in covered:
             return None
         if len(nonce) > NONCE_BYTES_MAX:
             raise Rejection("I400HD", f"`X-Ca-Nonce` is longer than {NONCE_BYTES_MAX} bytes")
-        return self._remember(call, nonce_key(first[b"x-ca-key"], nonce))
+        return self._remember(call, nonce_key(call.block.first[b"x-ca-key"], nonce))
 
     def _remember(self, call: Call, key: bytes) -> Later | None:
         """Ask the store to keep the nonce if it is new: one command, sent with all others of this turn."""
@@ -174,11 +174,11 @@ def since_mark(store: Store) -> None:
         store.ask(_Unheeded(), *since_command(time()))
 
 
-def _demand(first: Mapping[bytes, bytes], covered: tuple[bytes, ...]) -> None:
+def _demand(fields: Mapping[bytes, bytes], covered: tuple[bytes, ...]) -> None:
     """An Api that demands a nonce also demands a timestamp: nonces are forgotten, so an old request must be refused by time."""
-    if not first.get(b"x-ca-nonce") or b"x-ca-nonce" not in covered:
+    if not fields.get(b"x-ca-nonce") or b"x-ca-nonce" not in covered:
         raise Rejection("I400NC")
-    if not first.get(b"x-ca-timestamp") or b"x-ca-timestamp" not in covered:
+    if not fields.get(b"x-ca-timestamp") or b"x-ca-timestamp" not in covered:
         raise Rejection("I400MH", "`X-Ca-Timestamp`")
 
 

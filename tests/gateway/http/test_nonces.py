@@ -36,14 +36,14 @@ def own(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
         yield stand
 
 
-def request(nonce: bytes) -> bytes:
+def request(nonce: bytes, *, path: bytes = b"/once/x") -> bytes:
     """A signed GET of this moment."""
     stamp = str(int(time.time() * 1_000)).encode()
     parts = (b"X-Ca-Key:" + BOBS_KEY.encode(), b"X-Ca-Nonce:" + nonce, b"X-Ca-Timestamp:" + stamp)
-    text = b"\n".join((b"GET", b"", b"", b"", b"", *parts, b"/once/x"))
+    text = b"\n".join((b"GET", b"", b"", b"", b"", *parts, path))
     signature = base64.b64encode(hmac.digest(SECRET, text, "sha256"))
     ours = (b"X-Ca-Signature-Headers:" + SIGNED, b"X-Ca-Signature:" + signature)
-    return stands.request(b"GET /once/x", *parts, *ours)
+    return stands.request(b"GET " + path, *parts, *ours)
 
 
 def test_a_store_that_lost_its_nonces_lets_no_used_one_pass_again(own: Stand) -> None:
@@ -65,3 +65,13 @@ def test_a_nonce_is_known_for_longer_than_a_gateway_whose_clock_is_behind_takes_
     forgotten_at = now + nonce_kept_s(call)
     behind_ms = (forgotten_at - NONCE_MARGIN_S) * 1_000
     assert timestamp_judge(stamp, behind_ms) is Freshness.EXPIRED
+
+
+@pytest.mark.parametrize("path", [b"/once/x", b"/shop/x"])
+def test_a_list_of_signed_headers_that_is_sent_in_two_lines_hides_no_nonce(own: Stand, path: bytes) -> None:
+    used = request(b"split-" + path[1:5], path=path)
+    whole = b"X-Ca-Signature-Headers:" + SIGNED
+    halves = b"X-Ca-Signature-Headers:X-Ca-Key,X-Ca-Timestamp\r\nX-Ca-Signature-Headers:X-Ca-Nonce"
+    assert whole in used
+    assert status_of(own.send(used)) == 200
+    assert header_values(own.send(used.replace(whole, halves)), "x-ca-error-code") == [b"S403NU"]

@@ -14,6 +14,7 @@ from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from gateway.core.rejections import Rejection
 from gateway.dataplane.exchange import SAFE_TO_REPEAT, Exchange
@@ -52,12 +53,14 @@ class Upstreams:
         self.respond: Respond
         self.closing = False
         self.pools: dict[UpstreamDefinition, Pool] = {}
+        self._alive: WeakSet[Pool] = WeakSet()
 
     def pool(self, definition: UpstreamDefinition) -> Pool:
         """The pool of an upstream, made at first use."""
         pool = self.pools.get(definition)
         if pool is None:
             pool = self.pools[definition] = Pool(self, definition)
+            self._alive.add(pool)
         pool.is_retired = False
         return pool
 
@@ -77,8 +80,11 @@ class Upstreams:
         return context
 
     def sweep(self, now: float) -> None:
-        """End what took too long. Called every few milliseconds; ``now`` is monotonic."""
-        for pool in self.pools.values():
+        """End what took too long. Called every few milliseconds; ``now`` is monotonic.
+
+        Pools that were let go too: a call that has its route from an older snapshot may come to one that had nothing to do.
+        """
+        for pool in self._alive:
             pool.sweep(now)
         for definition in [definition for definition, pool in self.pools.items() if pool.is_over]:
             del self.pools[definition]
@@ -86,7 +92,7 @@ class Upstreams:
     def close(self) -> None:
         """Close every connection; none is kept from now on."""
         self.closing = True
-        for pool in self.pools.values():
+        for pool in self._alive:
             for exchange in list(pool.exchanges):
                 exchange.transport.abort()
 

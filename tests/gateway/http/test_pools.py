@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 import struct
 import threading
@@ -18,10 +19,12 @@ from gateway.core.http_response_head import ResponseParser
 from gateway.dataplane.exchange import IDLE_S_MAX
 from gateway.dataplane.settings import settings_read
 from gateway.dataplane.upstream import UNSAFE_IDLE_S_MAX, Upstreams
+from gateway.dataplane.worker import UPSTREAM_SWEEP_S
 from marketplace.contracts.definition import UpstreamDefinition
 from marketplace.contracts.limits import RateLimit
 from tests import harness, servers
 from tests.gateway.http.stand import (
+    SHORT_TIMEOUT_MS,
     Stand,
     api,
     apis_of,
@@ -32,6 +35,9 @@ from tests.gateway.http.stand import (
     standing,
     status_of,
 )
+from tests.gateway.http.test_life import wait_until
+from tests.gateway.http.test_signed_forms import head as form_head
+from tests.gateway.http.test_signed_forms import key_add
 
 CALLERS = 12
 SERVED_S_MAX = 15.0
@@ -158,3 +164,25 @@ def test_a_connection_that_nobody_used_ends_in_time_and_a_pool_that_no_route_nam
     with socket.create_server(("127.0.0.1", 0)) as listener:  # the system accepts for it
         port = listener.getsockname()[1]
         asyncio.run(story())
+
+
+def test_a_call_whose_upstream_was_replaced_while_its_form_came_still_has_a_time_out() -> None:
+    """The old pool had nothing to do and was let go; the call, which waited for its form, brings it back."""
+    with standing() as stand:
+        key_add(stand)
+        stand.upstream.scripts["/form"] = lambda *_: time.sleep(SERVED_S_MAX)  # type: ignore[assignment]
+        others = apis_of(stand.upstream)[2:]
+        url = f"http://127.0.0.1:{stand.upstream.port}"
+        old, new = (api(2, "/shop", f"{url}{prefix}", timeout_ms=SHORT_TIMEOUT_MS + 1) for prefix in ("", "/new"))
+        publish(stand.valkey, [old, *others], version=2)
+        wait_until(lambda: re.search(r"tollgate_snapshot_version\S* 2\n", stand.metrics()))
+        with stand.connect() as client:
+            client.settimeout(SERVED_S_MAX / 2)
+            form = b"a=1"
+            client.sendall(form_head(form, signed=form) + form[:1])
+            time.sleep(0.1)
+            publish(stand.valkey, [new, *others], version=3)
+            wait_until(lambda: re.search(r"tollgate_snapshot_version\S* 3\n", stand.metrics()))
+            time.sleep(4 * UPSTREAM_SWEEP_S)
+            client.sendall(form[1:])
+            assert status_of(client.recv(4_096)) == 504

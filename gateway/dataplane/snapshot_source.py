@@ -1,12 +1,11 @@
 """Where a worker's snapshot comes from: Valkey (pushed, and polled each second), or the last good one on disk.
 
-Compiling it is snapshot.py's. What takes long (reading the text, its checksum, the disk) is done in a thread.
+Compiling it is snapshot.py's, reading its text snapshot_text.py's. What takes long (the text, the disk) is done in a thread.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 from collections.abc import Callable
@@ -15,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.dataplane.resp import StoreDown
-from gateway.dataplane.snapshot import Route, Snapshot, snapshot_checksum, snapshot_compile, snapshot_empty
+from gateway.dataplane.snapshot import Route, Snapshot, snapshot_compile, snapshot_empty
+from gateway.dataplane.snapshot_text import snapshot_read
 from gateway.dataplane.store import Store
 
 log = logging.getLogger("tollgate.gateway")
@@ -113,7 +113,7 @@ class SnapshotSource:
             await asyncio.to_thread(self._save, raw)
 
     async def _take(self, raw: bytes) -> None:
-        value = await asyncio.to_thread(_read, raw)
+        value = await asyncio.to_thread(snapshot_read, raw)
         snapshot = await snapshot_compile(value, self._compile_steps, before=self._current)
         for conflict in snapshot.conflicts:
             log.warning("a route is not served as published: %s", conflict)
@@ -134,11 +134,3 @@ class SnapshotSource:
         except OSError as fault:
             self.faults += 1
             log.warning("the snapshot could not be kept on disk: %s", fault)
-
-
-def _read(raw: bytes) -> dict[str, Any]:
-    """The published form, if it is whole. Raises ValueError, KeyError or TypeError."""
-    value: dict[str, Any] = json.loads(raw)
-    if snapshot_checksum(value["apis"]) != value["checksum"]:
-        raise ValueError("the checksum does not match its content")
-    return value

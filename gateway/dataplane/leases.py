@@ -242,6 +242,7 @@ class Leases:
         names = list(self._active)
         for start in range(0, len(names), TICK_BUCKETS):
             await self._report_all(self._due(names[start : start + TICK_BUCKETS]))
+            await asyncio.sleep(0)  # nothing may have been due, and then nothing has waited
         self._list.shorten(self._active.values())
 
     async def _report_all(self, buckets: list[QuotaBucket]) -> None:

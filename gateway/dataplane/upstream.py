@@ -37,6 +37,8 @@ TRIES_MAX = 2
 """Most times a call is sent again after a kept connection turned out to be closed."""
 ADDRESSES_TRIED_MAX = 3
 RESOLVE_S = 30.0
+LOOK_UP_S_MAX, LOOK_UP_KNOWN_S_MAX = 5.0, 1.0
+"""How long a connection waits for the addresses of its upstream's name, and how long when it could take those from before."""
 FAILURES_OPEN = 5
 """Failed connects in a row after which an upstream is left alone for OPEN_S."""
 OPEN_S = 1.0
@@ -124,6 +126,7 @@ class Pool:
         self._tasks: set[asyncio.Task[None]] = set()
         self._addresses: list[Address] = []
         self._resolved_until = 0.0
+        self._look_up: asyncio.Task[None] | None = None
         self._down_until: dict[Address, float] = {}
         self._turn = 0
         self._tls = owner.tls if self.secure else None
@@ -263,22 +266,38 @@ class Pool:
         return True
 
     async def _candidates(self) -> list[Address]:
-        """The addresses to try, in turn, those that failed lately last."""
+        """The addresses to try, in turn, those that failed lately last. Raises Rejection D504RE."""
         now = monotonic()
         if now >= self._resolved_until:
-            try:
-                found = await asyncio.get_running_loop().getaddrinfo(self.host, self.port, type=1)
-            except OSError:
-                if not self._addresses:
-                    raise Rejection("D504RE", f"`{self.host}`") from None
-            else:
-                self._addresses = [(row[0], (str(row[4][0]), int(row[4][1]))) for row in found]
-            self._resolved_until = now + RESOLVE_S
+            await self._resolved()
         self._turn += 1
         start = self._turn % len(self._addresses)
         turned = self._addresses[start:] + self._addresses[:start]
         turned.sort(key=lambda address: self._down_until.get(address, 0.0) > now)
         return turned[:ADDRESSES_TRIED_MAX]
+
+    async def _resolved(self) -> None:
+        """Wait for the one look-up that is under way: a few threads do those of all upstreams, and names that nobody answers for
+        would take them all. Raises Rejection D504RE when nothing came and nothing is known."""
+        if self._look_up is None:
+            self._look_up = asyncio.get_running_loop().create_task(self._resolve())
+        longest_s = LOOK_UP_KNOWN_S_MAX if self._addresses else min(LOOK_UP_S_MAX, self.timeout_s)
+        await asyncio.wait([self._look_up], timeout=longest_s)
+        if not self._addresses:
+            raise Rejection("D504RE", f"`{self.host}`")
+
+    async def _resolve(self) -> None:
+        """Look the addresses up. Those from before stay when that fails."""
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(self.host, self.port, type=1)
+        except (OSError, UnicodeError):
+            pass
+        else:
+            self._addresses = [(row[0], (str(row[4][0]), int(row[4][1]))) for row in found] or self._addresses
+        finally:
+            self._look_up = None
+        if self._addresses:
+            self._resolved_until = monotonic() + RESOLVE_S
 
     def _connect_failed(self, rejection: Rejection) -> None:
         """Refuse the oldest waiting call; all of them when no connection is left that could serve them."""

@@ -16,6 +16,7 @@ from time import monotonic
 import pytest
 
 from gateway.core.http_response_head import ResponseParser
+from gateway.dataplane import upstream
 from gateway.dataplane.exchange import IDLE_S_MAX
 from gateway.dataplane.settings import settings_read
 from gateway.dataplane.upstream import UNSAFE_IDLE_S_MAX, Upstreams
@@ -58,6 +59,14 @@ def shutting() -> Iterator[int]:
     yield listener.getsockname()[1]
     listener.shutdown(socket.SHUT_RDWR)
     listener.close()
+
+
+def upstreams_make(var: Path) -> Upstreams:
+    """The pools of a worker that is not there."""
+    environment = servers.environment_make(
+        var=var, database_url="postgres://nobody@127.0.0.1:9/none", valkey_url="unix:///none?db=0"
+    )
+    return Upstreams(settings_read({**harness.TEST_SECRETS, **environment}), ResponseParser())
 
 
 @pytest.fixture
@@ -140,10 +149,7 @@ def test_an_answer_of_unknown_length_is_chunked_again_after_a_request_in_http_1_
 
 def test_a_connection_that_nobody_used_ends_in_time_and_a_pool_that_no_route_names_is_let_go(tmp_path: Path) -> None:
     async def story() -> None:
-        environment = servers.environment_make(
-            var=tmp_path, database_url="postgres://nobody@127.0.0.1:9/none", valkey_url="unix:///none?db=0"
-        )
-        upstreams = Upstreams(settings_read({**harness.TEST_SECRETS, **environment}), ResponseParser())
+        upstreams = upstreams_make(tmp_path)
         upstreams.respond = None  # type: ignore[assignment]  # there is no call to answer
         kept, gone = (UpstreamDefinition(url=f"http://127.0.0.1:{port}/{name}") for name in ("kept", "gone"))
         for definition in (kept, gone):
@@ -186,3 +192,35 @@ def test_a_call_whose_upstream_was_replaced_while_its_form_came_still_has_a_time
             time.sleep(4 * UPSTREAM_SWEEP_S)
             client.sendall(form[1:])
             assert status_of(client.recv(4_096)) == 504
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["new", "known"])
+def test_a_name_that_nobody_answers_for_is_looked_up_once_at_a_time_and_holds_no_call_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_known: bool
+) -> None:
+    looked_up = 0
+
+    async def story() -> list[object]:
+        nonlocal looked_up
+        loop = asyncio.get_running_loop()
+        pool = upstreams_make(tmp_path).pool(UpstreamDefinition(url="http://silent.example", timeout_ms=100))
+        monkeypatch.setattr(upstream, "LOOK_UP_KNOWN_S_MAX", 0.1)
+        if is_known:
+            pool._addresses = [(socket.AF_INET, ("192.0.2.1", 80))]
+
+        async def getaddrinfo(*_: object, **__: object) -> list[object]:
+            nonlocal looked_up
+            looked_up += 1
+            await asyncio.sleep(SERVED_S_MAX)
+            return []
+
+        monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+        async with asyncio.timeout(SERVED_S_MAX / 2):
+            return await asyncio.gather(*(pool._candidates() for _ in range(CALLERS)), return_exceptions=True)
+
+    found = asyncio.run(story())
+    assert looked_up == 1
+    if is_known:
+        assert found == CALLERS * [[(socket.AF_INET, ("192.0.2.1", 80))]]
+    else:
+        assert [getattr(fault, "kind", None) and fault.kind.code for fault in found] == CALLERS * ["D504RE"]  # type: ignore[attr-defined]

@@ -68,6 +68,9 @@ def segments_list(folder: Path, suffix: str) -> list[Path]:
 def segments_recover(folder: Path) -> int:
     """Seal what a dead worker left open; returns how many segments. Hold its lock. Raises OSError."""
     opened = [path for path in segments_list(folder, OPEN_SUFFIX) if _has_header(path)]
+    if len(opened) > 1 and _is_half_born(opened[-1], opened[-2]):
+        _set_aside(opened[-1], opened[-1].read_bytes())
+        opened.pop().unlink()
     for path in opened[:-1]:
         _seal(path, is_last=False)
     if opened:
@@ -84,6 +87,18 @@ def _has_header(path: Path) -> bool:
         path.unlink()
         return False
     return True
+
+
+def _is_half_born(path: Path, before: Path) -> bool:
+    """Whether the worker died while it wrote the head of this segment, so that answers are missing that stream in the one before.
+
+    A kill ends a long write after any page of it. The segment before is then unsealed, and nothing was written after the head.
+    """
+    reader, reader_before = SegmentReader(path.read_bytes()), SegmentReader(before.read_bytes())
+    records, streaming = list(reader.records()), _still_open(list(reader_before.records()))
+    if reader_before.seal is not None or any(raw.kind != OPENED for raw in records):
+        return False
+    return not {raw.id for raw in streaming} <= {raw.id for raw in records}
 
 
 def _seal(path: Path, *, is_last: bool) -> None:

@@ -226,6 +226,30 @@ def test_an_answer_that_streams_over_segments_counts_once_wherever_its_worker_di
     assert tallied() == 4 and shipper.corrupt == 0
 
 
+def test_answers_that_stream_count_once_also_when_a_kill_tore_the_head_of_the_next_segment(shipper: Shipper) -> None:
+    """A kill ends a long write after a page of it: some of the answers are in the next segment, the others in the one before."""
+    calls = [call_make() for _ in range(3)]
+
+    async def run() -> Journal:
+        journal = Journal(shipper.journal_dir, node="n", boot=uuid4(), seal_s=60)
+        journal.start()
+        for call in calls:
+            journal.opened(call, lambda payload: None, b"", lambda: None)
+        journal.flush()
+        fd, head = journal._segment_create(1, journal._hash.digest())
+        os.ftruncate(fd, len(head) - 200)
+        for held in (fd, journal._fd, journal._lock):
+            os.close(held)  # type: ignore[arg-type]
+        journal._timer.cancel()  # type: ignore[union-attr]
+        return journal
+
+    journal = asyncio.run(run())
+    assert len(list(journal.folder.glob(f"*{OPEN_SUFFIX}"))) == 2
+    shipper.round()
+    shipper.round()
+    assert tallied() == len(calls) and shipper.corrupt == 0
+
+
 def test_an_ended_stream_is_one_call_of_its_whole_size(shipper: Shipper) -> None:
     async def run() -> None:
         journal = Journal(shipper.journal_dir, node="n", boot=uuid4(), seal_s=60)

@@ -306,8 +306,13 @@ class Exchange(asyncio.Protocol):
         self.pool.exchanges.add(self)
 
     def eof_received(self) -> None:
-        """The upstream has ended its side: under TLS only its own word counts, since anyone on the way can cut the connection."""
+        """The upstream has ended its side: under TLS only its own word counts, since anyone on the way can cut the connection.
+
+        One that is kept goes at once: until ``connection_lost``, in the next turn, another call could still take it.
+        """
         self.is_ended = True
+        if self.call is None:
+            self.discard()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection ended: for a call in progress that is its end too, or a reason to send it again."""

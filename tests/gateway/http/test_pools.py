@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
+import signal
 import socket
 import struct
 import threading
@@ -31,14 +33,16 @@ from tests.gateway.http.stand import (
     apis_of,
     header_values,
     publish,
+    read_all,
     read_answer,
     request,
     standing,
     status_of,
 )
-from tests.gateway.http.test_life import wait_until
+from tests.gateway.http.test_life import wait_until, workers_of
 from tests.gateway.http.test_signed_forms import head as form_head
 from tests.gateway.http.test_signed_forms import key_add
+from tests.gateway.http.upstream import HELLO
 
 CALLERS = 12
 SERVED_S_MAX = 15.0
@@ -111,6 +115,33 @@ def test_an_unsafe_call_replaces_a_connection_that_was_idle_for_too_long(narrow:
     before = narrow.upstream.connections
     assert status_of(narrow.send(request(b"POST /open/x", b"Content-Length: 1", body=b"a"))) == 200
     assert narrow.upstream.connections == before + 1
+
+
+def test_an_unsafe_call_takes_no_connection_whose_end_came_in_the_same_turn(narrow: Stand) -> None:
+    """The upstream closed first and the call came then, but the worker, which was held up, hears of both at once."""
+    closing: list[socket.socket] = []
+    close = threading.Event()
+
+    def answer_and_keep(client: socket.socket, _: object) -> None:
+        closing.append(client)
+        client.sendall(HELLO)
+        close.wait(SERVED_S_MAX)
+
+    narrow.upstream.scripts["/k"] = answer_and_keep  # type: ignore[assignment]
+    (pid,) = workers_of(narrow)
+    with narrow.connect() as client:
+        client.sendall(request(b"GET /open/k", close=False))
+        assert status_of(read_answer(client)[0]) == 200
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            closing[0].shutdown(socket.SHUT_RDWR)
+            time.sleep(0.05)
+            client.sendall(request(b"POST /open/x", b"Content-Length: 1", body=b"a"))
+            time.sleep(0.05)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+            close.set()
+        assert status_of(read_all(client)) == 200
 
 
 def test_calls_that_are_left_before_their_answer_count_for_the_rate_since_the_upstream_had_them(narrow: Stand) -> None:

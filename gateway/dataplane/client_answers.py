@@ -280,8 +280,8 @@ class ClientAnswers(asyncio.Protocol, ABC):
             self.transport.abort()
 
     def interim(self, payload: bytes) -> None:
-        """Write an interim answer (100 Continue)."""
-        if self.state != CLOSED and not self.streaming:
+        """Write an interim answer (100 Continue). HTTP/1.0 knows none: its client would take it for the answer."""
+        if self.state != CLOSED and not self.streaming and not self.is_old:
             self.write(payload)
 
     def linger(self) -> None:

@@ -210,7 +210,7 @@ class Exchange(asyncio.Protocol):
         if status == 101 or self.interims > INTERIM_MAX:
             self.fail(Rejection("N502RE", "`an interim answer that was not asked for`"))
             return
-        if status == 100 and call.block.expects_continue and not call.client.is_old:
+        if status == 100 and call.block.expects_continue:
             call.client.interim(CONTINUE)
         if rest:
             self.data_received(rest)

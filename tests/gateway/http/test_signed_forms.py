@@ -80,6 +80,15 @@ def test_a_long_form_that_is_signed_arrives_whole(own: Stand) -> None:
         assert status_of(read_all(client)) == 200
 
 
+def test_a_client_of_http_1_0_gets_no_interim_answer_for_its_form(own: Stand) -> None:
+    expecting = head(b"a=1", signed=b"a=1").replace(b" HTTP/1.1", b" HTTP/1.0")
+    with own.connect() as client:
+        client.sendall(expecting.replace(b"Connection: close", b"Expect: 100-continue"))
+        time.sleep(0.3)
+        client.sendall(b"a=1")
+        assert status_of(read_all(client)) == 200
+
+
 def test_a_form_of_an_unknown_key_is_refused_before_it_is_read(own: Stand) -> None:
     with own.connect() as client:
         client.sendall(head(b"a" * HELD_BODY_BYTES_MAX, key="nobodys-key") + b"a=1")

@@ -11,7 +11,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from billing.core.commission import Split, commission_split
@@ -140,6 +140,11 @@ def late_waiting(*, organization_id: UUID, currency: str, draft: Invoice | None 
     )
 
 
+def late_of_period(period: BillingPeriod) -> QuerySet[LateUsage]:
+    """Return what turned up late for the hours of a period, billed or not."""
+    return LateUsage.objects.filter(hours_of_period(period), subscription=period.subscription)
+
+
 def late_lines(*, rows: Iterable[LateUsage]) -> list[LineDraft]:
     """Rate late usage: per subscription, earlier period and phase, what it costs now minus what was billed then."""
     by_subscription: defaultdict[Subscription, list[LateUsage]] = defaultdict(list)
@@ -161,7 +166,7 @@ def late_lines(*, rows: Iterable[LateUsage]) -> list[LineDraft]:
 def _late_of_period(subscription: Subscription, period: BillingPeriod, rows: Sequence[LateUsage]) -> list[LineDraft]:
     phases = subscription_phases(subscription, period_value(subscription, period))
     billed = phase_quantities(subscription=subscription, period=period, phases=phases)
-    issued = subscription.late_usage.filter(hours_of_period(period), invoice__status=InvoiceStatus.ISSUED)
+    issued = late_of_period(period).filter(invoice__status=InvoiceStatus.ISSUED)
     book = PriceBook.of(phase.plan.id for phase in phases)
     lines = []
     for place, phase in enumerate(phases):

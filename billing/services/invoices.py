@@ -5,7 +5,7 @@ happens alone. The database refuses to change what was issued.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from billing.core.ledger import Claim, Posting, post_invoice_issued, post_invoic
 from billing.core.periods import zone_get
 from billing.errors import Conflict, Fault, InvalidInput, UsageDisagrees
 from billing.models import BillingPeriod, Invoice, InvoiceDocument, InvoiceStatus, Subscription
+from billing.selectors.rating import late_of_period
 from billing.selectors.reconcile import invoice_differences
 from billing.services.documents import buyer_party, invoice_pdf, seller_party
 from billing.services.ledger import invoice_claim, ledger_post
@@ -102,7 +103,8 @@ def invoice_issue(*, invoice_id: UUID, person: Person | None, now: datetime) -> 
 def invoice_void(*, invoice: Invoice, reason: str, person: Person | None, now: datetime) -> Invoice:
     """Declare an issued invoice void: it keeps its number, the books are reversed, its usage is billed anew.
 
-    Safe to repeat. Raises InvalidInput without a reason; Conflict when payments settle a part of it already.
+    Safe to repeat. Raises InvalidInput without a reason; Conflict when payments settle a part of it already, or when a later
+    invoice bills usage of its periods that came late.
     """
     invoice = _lock(invoice.id)
     if invoice.status == InvoiceStatus.VOID:
@@ -113,12 +115,14 @@ def invoice_void(*, invoice: Invoice, reason: str, person: Person | None, now: d
     if invoice.paid_minor:
         raise Conflict(paid_words(), code="paid")
     _subscriptions_lock(invoice)
+    periods = list(invoice.periods.select_related("subscription"))
+    _later_check(periods)
     _book(invoice, post_invoice_voided, now)
     invoice.status, invoice.voided_at, invoice.voided_by = status.value, now, person
     invoice.void_reason = reason.strip()
     invoice.save(update_fields=["status", "voided_at", "voided_by", "void_reason"])
     BillingPeriod.objects.filter(invoice=invoice).update(invoice=None, closed_at=None)
-    usage_release(invoice=invoice, now=now)
+    usage_release(invoice=invoice, periods=periods, now=now)
     _audit(invoice, "invoice.void", person, reason=invoice.void_reason)
     return invoice
 
@@ -126,6 +130,18 @@ def invoice_void(*, invoice: Invoice, reason: str, person: Person | None, now: d
 def paid_words() -> str:
     """Say why an invoice that was paid, or in part, is not declared void."""
     return _("A payment settles this invoice. It can be corrected by a credit note only.")
+
+
+def _later_check(periods: Sequence[BillingPeriod]) -> None:
+    """A later invoice prices late usage as a difference to this one: without it, a new draft would bill the whole again."""
+    later = {
+        str(late.invoice)
+        for period in periods
+        for late in late_of_period(period).filter(invoice__status=Status.ISSUED).select_related("invoice")
+    }
+    if later:
+        text = _("%(numbers)s bills usage of the same period that came late. Declare that void first.")
+        raise Conflict(text % {"numbers": ", ".join(sorted(later))}, code="late_usage_billed")
 
 
 def _move(invoice: Invoice, trigger: InvoiceTrigger, person: Person | None, **fields: object) -> Invoice:

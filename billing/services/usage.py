@@ -25,6 +25,7 @@ from billing.models import (
     UsageRecord,
 )
 from billing.selectors.calendar import hours_of_period, period_of_hour
+from billing.selectors.rating import late_of_period
 from billing.selectors.tallies import hours_touched, meter_hours, tallies_by_grant
 
 SUBSCRIPTIONS_PER_LOCK = 200
@@ -104,9 +105,14 @@ def usage_freeze(*, invoice: Invoice) -> int:
     return frozen
 
 
-def usage_release(*, invoice: Invoice, now: datetime) -> None:
-    """Untie what a void invoice had frozen, so that a new draft bills it; its late usage is found again by rebuilding."""
+def usage_release(*, invoice: Invoice, periods: Sequence[BillingPeriod], now: datetime) -> None:
+    """Untie what a void invoice had frozen, so that a new draft bills it; its late usage is found again by rebuilding.
+
+    What turned up late for its ``periods`` and was billed nowhere goes back into their records: it is not late any more.
+    """
     invoice.usage_records.update(invoice=None)
+    for period in periods:
+        late_of_period(period).exclude(invoice__status=InvoiceStatus.ISSUED).delete()
     late = list(invoice.late_usage.values_list("subscription_id", "hour"))
     invoice.late_usage.all().delete()
     for subscription_id, hour in late:

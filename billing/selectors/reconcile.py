@@ -15,7 +15,7 @@ from billing.core.errors import ExplanationInvalid
 from billing.core.rating import rating_recompute
 from billing.models import BillingPeriod, Invoice, InvoiceLine, LateUsage, LineKind, Meter, UsageRecord
 from billing.selectors.calendar import hours_of_period, period_value, subscription_phases
-from billing.selectors.prices import PriceBook
+from billing.selectors.rating import LineDraft, phases_rate
 from billing.selectors.tallies import meter_hours, tallies_by_grant
 
 DIFFERENCES_MAX = 50
@@ -38,13 +38,15 @@ def invoice_differences(*, invoice: Invoice) -> list[Difference]:
     """Return every disagreement about an invoice; an empty list allows its issue."""
     lines = list(invoice.lines.select_related("subscription", "meter"))
     found: list[Difference] = []
-    periods = invoice.periods.select_related("subscription__api", "subscription__plan")
-    for period in periods.defer("subscription__api__document"):
+    related = invoice.periods.select_related("subscription__api", "subscription__plan")
+    periods = list(related.defer("subscription__api__document"))
+    for period in periods:
         found += _period_differences(period, invoice)
-        found += _line_differences(period, [line for line in lines if line.subscription_id == period.subscription_id])
-    found += _late_differences(invoice, lines)
     for line in lines:
         found += _amount_differences(line)
+    for period in periods:
+        found += _line_differences(period, [line for line in lines if line.subscription_id == period.subscription_id])
+    found += _late_differences(invoice, lines)
     total = sum(line.amount_minor for line in lines)
     if not total == invoice.subtotal_minor == invoice.total_minor:
         found.append(
@@ -75,7 +77,7 @@ def _period_differences(period: BillingPeriod, invoice: Invoice) -> list[Differe
         if units != (record.quantity if record else 0):
             where = _("%(subscription)s, hour %(hour)s") % {
                 "subscription": subscription.public_id,
-                "hour": f"{key[1]:%Y-%m-%dT%H:%MZ}",
+                "hour": _moment(key[1]),
             }
             found.append(
                 Difference(
@@ -92,34 +94,38 @@ def _period_differences(period: BillingPeriod, invoice: Invoice) -> list[Differe
 
 
 def _line_differences(period: BillingPeriod, lines: list[InvoiceLine]) -> list[Difference]:
-    """Compare the records of each phase with each of its metered lines, and look for usage that no line bills."""
+    """Compare each line with what the plans of the period cost now, by its records, and look for what no line bills."""
     subscription = period.subscription
-    found = []
     phases = subscription_phases(subscription, period_value(subscription, period))
-    book = PriceBook.of(phase.plan.id for phase in phases)
-    for place, phase in enumerate(phases):
-        units: defaultdict[UUID, int] = defaultdict(int)
-        for record in UsageRecord.objects.filter(hours_of_period(period), subscription=subscription):
-            if _in_phase(record.hour, place, [part.period.start for part in phases]):
-                units[record.meter_id] += record.quantity
-        billed = {
-            line.price_id: line
-            for line in lines
-            if line.kind == LineKind.USAGE and line.period_start == phase.period.start
-        }
-        for price in book.prices_at(phase.plan.id, phase.priced_at):
-            if price.meter_id is None:
-                continue
-            line = billed.get(price.id)
-            quantity = line.quantity if line else Decimal(0)
-            if quantity != units[price.meter_id]:
-                found.append(
-                    Difference(
-                        f"{subscription.public_id}, {price.name}",
-                        _("the usage records sum to %(units)d") % {"units": units[price.meter_id]},
-                        _("the line says %(quantity)s") % {"quantity": f"{quantity:f}"},
-                    )
-                )
+    starts = [phase.period.start for phase in phases]
+    units: defaultdict[int, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for record in UsageRecord.objects.filter(hours_of_period(period), subscription=subscription):
+        place = max((place for place, start in enumerate(starts) if start <= record.hour), default=0)
+        units[place][str(record.meter_id)] += record.quantity
+    stated = {(line.price_id, line.period_start): line for line in lines if line.kind != LineKind.LATE_USAGE}
+    found = []
+    for rated in phases_rate(subscription=subscription, phases=phases, quantities=units):
+        found += _rated_differences(rated, stated.pop((rated.price.id, rated.phase.period.start), None))
+    return found + [
+        Difference(_line_name(line), _("its plan was not in force then"), _("the line bills it"))
+        for line in stated.values()
+    ]
+
+
+def _rated_differences(rated: LineDraft, line: InvoiceLine | None) -> list[Difference]:
+    """Compare one line, if there is one, with what it should be: units, amount, and until when its plan was in force."""
+    where, end = f"{rated.subscription.public_id}, {rated.price.name}", rated.phase.period.end
+    quantity, amount = (line.quantity, line.amount_minor) if line else (Decimal(0), 0)
+    found = []
+    if rated.kind == LineKind.USAGE and quantity != rated.rated.quantity:
+        said = _("the usage records sum to %(units)d") % {"units": rated.rated.quantity}
+        found.append(Difference(where, said, _("the line says %(quantity)s") % {"quantity": f"{quantity:f}"}))
+    elif amount != rated.rated.amount_minor:
+        said = _("its plan and its price give %(amount)d") % {"amount": rated.rated.amount_minor}
+        found.append(Difference(where, said, _("the line says %(quantity)s") % {"quantity": amount}))
+    if line and line.period_end != end:
+        said = _("its plan was in force until %(moment)s") % {"moment": _moment(end)}
+        found.append(Difference(where, said, _("the line says %(quantity)s") % {"quantity": _moment(line.period_end)}))
     return found
 
 
@@ -177,6 +183,5 @@ def _until(period: BillingPeriod) -> datetime | None:
     return None if not subscription.is_live and subscription.ended_at == period.ends_at else period.ends_at
 
 
-def _in_phase(hour: datetime, place: int, starts: list[datetime]) -> bool:
-    after_start = place == 0 or hour >= starts[place]
-    return after_start and (place + 1 == len(starts) or hour < starts[place + 1])
+def _moment(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%dT%H:%MZ}"

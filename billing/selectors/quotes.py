@@ -9,7 +9,7 @@ from billing.core.periods import BillingCycle, Period, calendar_month, hour_floo
 from billing.core.plan_changes import change_is_never_cheaper, change_moment
 from billing.core.pricing import PriceKind
 from billing.core.rating import RatedLine, rate
-from billing.models import BillingPeriod, Measure, Plan, Price, Subscription
+from billing.models import BillingPeriod, InvoiceStatus, Measure, Plan, Price, Subscription
 from billing.selectors.calendar import (
     Phase,
     first_period,
@@ -142,7 +142,13 @@ def change_preview(*, subscription: Subscription, card: PlanCard, now: datetime)
 
 
 def change_counts_at(*, subscription: Subscription, plan: Plan, now: datetime) -> datetime:
-    """Return from when a change to ``plan`` would count: now, or the start of an hour (billing.core.plan_changes)."""
+    """Return from when a change to ``plan`` would count: now, or the start of an hour (billing.core.plan_changes).
+
+    What is invoiced already does not change: then it is the end of the period.
+    """
+    billed = billed_until(subscription=subscription)
+    if billed is not None and now < billed:
+        return max(billed, change_moment(now, is_never_cheaper=False))
     period = Period(subscription.current_period_start, subscription.current_period_end, subscription.time_zone)
     phase = next((one for one in subscription_phases(subscription, period) if one.period.contains(now)), None)
     if phase is None:  # the period has ended and its successor is not open yet
@@ -151,6 +157,14 @@ def change_counts_at(*, subscription: Subscription, plan: Plan, now: datetime) -
     before = [price_spec(price) for price in book.prices_at(phase.plan.id, phase.priced_at)]
     after = [price_spec(price) for price in book.prices_at(plan.id, now)]
     return change_moment(now, is_never_cheaper=change_is_never_cheaper(before, after))
+
+
+def billed_until(*, subscription: Subscription) -> datetime | None:
+    """Return the end of the current period when an invoice that was issued early has billed it, its fees to the end."""
+    current = subscription.periods.filter(
+        starts_at=subscription.current_period_start, invoice__status=InvoiceStatus.ISSUED
+    )
+    return subscription.current_period_end if current.exists() else None
 
 
 def phases_changed(subscription: Subscription, *, phases: Sequence[Phase], card: PlanCard, at: datetime) -> list[Phase]:

@@ -12,7 +12,7 @@ from billing.core.periods import zone_get
 from billing.core.plan_changes import CHANGE_LEAD, CHANGES_MAX
 from billing.errors import Conflict, PlanNotOffered
 from billing.models import ChangeKind, Plan, PlanStatus, Subscription
-from billing.selectors.quotes import change_counts_at
+from billing.selectors.quotes import billed_until, change_counts_at
 from billing.services.agreements import change_append, grant_rewrite, subscription_live_lock
 from marketplace.models import Person
 
@@ -88,13 +88,17 @@ def _waiting_drop(subscription: Subscription, instead: Plan, person: Person | No
 
 def _settled_check(subscription: Subscription, now: datetime) -> None:
     at = subscription.next_plan_at
-    if at is not None and subscription.next_plan is not None and at - now < CHANGE_LEAD:
-        clock = at.astimezone(zone_get(subscription.time_zone)).strftime("%H:%M")
-        raise Conflict(
-            _("The change to %(plan)s at %(time)s is about to count. Change the plan again after %(time)s.")
-            % {"plan": subscription.next_plan.name, "time": clock},
-            code="plan_change_settled",
-        )
+    if at is None or subscription.next_plan is None:
+        return
+    clock = at.astimezone(zone_get(subscription.time_zone))
+    words = {"plan": subscription.next_plan.name, "time": f"{clock:%H:%M}", "day": f"{clock:%Y-%m-%d}"}
+    if at - now < CHANGE_LEAD:
+        text = _("The change to %(plan)s at %(time)s is about to count. Change the plan again after %(time)s.")
+        raise Conflict(text % words, code="plan_change_settled")
+    billed = billed_until(subscription=subscription)
+    if billed is not None and at < billed:
+        text = _("The change to %(plan)s on %(day)s at %(time)s is invoiced already. Change the plan again after that.")
+        raise Conflict(text % words, code="plan_change_settled")
 
 
 def _offer_check(subscription: Subscription, plan: Plan) -> None:

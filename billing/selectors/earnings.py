@@ -7,8 +7,8 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet, Sum
 
-from billing.core.periods import Period, calendar_month, day_start, month_reach
-from billing.models import AccountKind, InvoiceLine, InvoiceStatus, LedgerEntry, ProviderStatement
+from billing.core.periods import Period, calendar_month, day_start, month_reach, month_shift
+from billing.models import AccountKind, InvoiceLine, InvoiceStatus, LedgerEntry, ProviderStatement, StatementStatus
 from marketplace.models import Organization
 
 
@@ -40,6 +40,21 @@ class EarningsSummary:
 def month_period(month: date, time_zone: str) -> Period:
     """Return the local calendar month that holds a day."""
     return calendar_month(day_start(month.replace(day=1), time_zone), time_zone)
+
+
+def statement_period(*, provider: Organization, currency: str, month: date) -> Period:
+    """Return what the statement of a month covers: the month in the provider's zone, as far as statements are not issued.
+
+    It joins those of the months beside it where they end and begin, so that a provider that moves to another time zone finds
+    each invoice on one statement.
+    """
+    local = month_period(month, provider.time_zone)
+    issued = provider.statements.filter(currency=currency, status=StatementStatus.ISSUED)
+    before = issued.filter(month=month_shift(month, -1)).first()
+    after = issued.filter(month=month_shift(month, 1)).first()
+    return Period(
+        before.period_end if before else local.start, after.period_start if after else local.end, local.time_zone
+    )
 
 
 def earnings_list(*, provider: Organization, currency: str, period: Period) -> list[Earning]:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from billing.errors import Conflict, Fault, InvalidInput, LedgerDisagrees
 from billing.models import ProviderStatement, ProviderStatementLine, StatementDocument, StatementStatus
-from billing.selectors.earnings import Earning, currencies_earned, earnings_list, month_period, share_booked
+from billing.selectors.earnings import Earning, currencies_earned, earnings_list, share_booked, statement_period
 from billing.services.documents import provider_party, statement_pdf
 from billing.services.numbering import STATEMENT_SERIES, number_take
 from marketplace.models import Organization, Person
@@ -34,7 +34,7 @@ def statement_compute(*, provider: Organization, month: date, currency: str, now
     statement = ProviderStatement.objects.filter(provider=provider, month=first, currency=currency).first()
     if statement is not None and statement.status == StatementStatus.ISSUED:
         return statement
-    period = month_period(first, provider.time_zone)
+    period = statement_period(provider=provider, currency=currency, month=first)
     earnings = earnings_list(provider=provider, currency=currency, period=period)
     share = sum(earning.share_minor for earning in earnings)
     booked = share_booked(provider=provider, currency=currency, period=period)

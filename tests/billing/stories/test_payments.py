@@ -6,11 +6,13 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
+from django.db.models import Sum
 
 from billing.errors import Conflict, InvalidInput
-from billing.models import Invoice, Payment, PaymentStatus
+from billing.models import Invoice, Payment, PaymentStatus, ProviderStatement
 from billing.selectors.balances import consumer_balances, provider_balances
 from billing.services import invoices, payments, statements
+from marketplace.services.accounts import organization_update
 from tests.billing.world import FEE, close, issue, ledger_sums, moment
 
 if TYPE_CHECKING:
@@ -114,3 +116,26 @@ def test_a_statement_of_a_running_month_is_not_issued(world: World, invoice: Inv
     assert draft is not None
     with pytest.raises(Conflict):
         statements.statement_issue(statement=draft, person=None, now=moment("2026-11-15"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "issued_at"),
+    [("UTC", "Asia/Shanghai", "2026-11-30T20:00"), ("UTC", "America/New_York", "2026-12-01T02:00")],
+)
+@pytest.mark.parametrize("months", [(11, 12), (12, 11)])
+def test_a_provider_that_moves_to_another_time_zone_finds_each_invoice_on_one_statement(
+    world: World, before: str, after: str, issued_at: str, months: tuple[int, int]
+) -> None:
+    world.subscribe(world.plan(FEE), "2026-10-01T00:00")
+    issue(close("2026-11-01T02:00")[0], issued_at)
+    issue(close("2026-12-01T02:00")[0], "2026-12-15T00:00")
+    for zone, month in ((before, months[0]), (after, months[1]), (after, months[0])):
+        world.provider = organization_update(organization=world.provider, person=world.alice, time_zone=zone)
+        draft = statements.statement_compute(
+            provider=world.provider, month=date(2026, month, 1), currency="EUR", now=moment("2027-01-02")
+        )
+        if draft is not None:
+            statements.statement_issue(statement=draft, person=None, now=moment("2027-01-02"))
+    stated = ProviderStatement.objects.filter(status="issued").aggregate(minor=Sum("share_minor"))["minor"]
+    assert provider_balances(organization=world.provider) == {"EUR": stated}
+    assert stated == 2 * 2550

@@ -156,14 +156,16 @@ def _nothing_due(invoice: Invoice | None) -> None:
 
 
 def _write(invoice: Invoice, organization: Organization, lines: Sequence[LineDraft], now: datetime) -> None:
-    """Write lines and totals, unless they are as they were: a revision is a change."""
+    """Write lines and totals, unless they read as they did: a revision is a change."""
     rows = [_row(invoice, position, line) for position, line in enumerate(lines, start=1)]
     stored = [] if invoice.revision == 0 else list(invoice.lines.order_by("position"))
-    if stored and [_content(row) for row in stored] == [_content(row) for row in rows]:
+    time_zone = lines[0].subscription.time_zone  # whose days the periods follow, wherever the consumer is now
+    as_it_was = (invoice.language, invoice.time_zone) == (organization.language, time_zone)
+    if stored and as_it_was and [_content(row) for row in stored] == [_content(row) for row in rows]:
         return
     invoice.revision += 1
     invoice.drafted_at = now
-    invoice.language, invoice.time_zone = organization.language, organization.time_zone
+    invoice.language, invoice.time_zone = organization.language, time_zone
     invoice.subtotal_minor = invoice.total_minor = sum(row.amount_minor for row in rows)
     invoice.save()
     InvoiceLine.objects.filter(invoice=invoice).delete()

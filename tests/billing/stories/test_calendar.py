@@ -5,11 +5,15 @@ Faults that public threads of other billing systems report.
 
 from __future__ import annotations
 
+from datetime import date
 from itertools import pairwise
 
 import pytest
 
+from billing.core.periods import Period
 from billing.models import BillingPeriod
+from billing.services.drafts import invoice_refresh
+from marketplace.services.accounts import organization_update
 from tests.billing.world import FEE, PER_CALL, amounts, calls, close, issue, moment, turn, world_make
 
 pytestmark = pytest.mark.django_db
@@ -85,3 +89,18 @@ def test_a_year_is_one_period_and_cancelling_it_ends_it_there() -> None:
     (draft,) = close("2025-02-28T03:00")
     assert (draft.period_end, draft.total_minor) == (moment("2025-02-28"), 3000)
     assert issue(draft, "2025-03-01T00:00").number == "INV-2025-000001"
+
+
+def test_an_invoice_names_the_days_of_its_periods_though_the_consumer_has_moved_since() -> None:
+    world = world_make(zone="Asia/Shanghai")
+    world.subscribe(world.plan(FEE), "2026-10-01T00:00")
+    organization_update(organization=world.consumer, person=world.bob, time_zone="America/New_York")
+    (draft,) = close("2026-10-31T18:00")
+    period = Period(draft.period_start, draft.period_end, draft.time_zone)
+    assert (period.first_on.isoformat(), period.last_on.isoformat()) == ("2026-10-01", "2026-10-31")
+    # It speaks the language that the consumer has now, also when nothing else of the draft has changed.
+    organization_update(organization=world.consumer, person=world.bob, language="zh-hans")
+    fresh = invoice_refresh(invoice=draft, now=moment("2026-10-31T19:00"))
+    assert fresh is not None
+    assert (fresh.language, fresh.revision) == ("zh-hans", 2)
+    assert issue(fresh, "2026-11-02T20:00").due_on == date(2026, 11, 17)  # it was the 3rd in Shanghai

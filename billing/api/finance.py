@@ -177,7 +177,7 @@ class InvoicePay(FinanceEndpoint):
             received_on=self.body["received_on"],
             person=self.person,
             now=timezone.now(),
-            idempotency_key=f"{self.person.id}:{key}"[:255] if key else "",
+            idempotency_key=f"{self.person.id}:{key}" if key else "",
         )
         return self.entity_response(PaymentOut(payment).data, status=201)
 

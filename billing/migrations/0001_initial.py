@@ -363,7 +363,12 @@ class Migration(migrations.Migration):
                 ("currency", models.CharField(max_length=3)),
                 ("amount_minor", models.BigIntegerField()),
                 ("received_on", models.DateField()),
-                ("idempotency_key", models.CharField(blank=True, max_length=255, null=True, unique=True)),
+                (
+                    "idempotency_key",
+                    models.CharField(
+                        blank=True, help_text="whose key, then the key", max_length=300, null=True, unique=True
+                    ),
+                ),
                 (
                     "invoice",
                     models.ForeignKey(

@@ -31,7 +31,9 @@ class Payment(Entity):
     amount_minor = models.BigIntegerField()
     received_on = models.DateField()
     recorded_by = models.ForeignKey(Person, null=True, on_delete=models.PROTECT, related_name="+")
-    idempotency_key = models.CharField(max_length=255, null=True, blank=True, unique=True)
+    idempotency_key = models.CharField(
+        max_length=300, null=True, blank=True, unique=True, help_text="whose key, then the key"
+    )
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(amount_minor__gt=0), name="payment_is_positive")]

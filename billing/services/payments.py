@@ -40,13 +40,13 @@ def payment_record(
     """Record a bank transfer for an issued invoice, in minor units of its currency; less or more than is due is fine.
 
     With an idempotency key a repetition returns the first payment. Raises InvalidInput; Conflict when the invoice is not
-    issued.
+    issued, or the key was used for another payment.
     """
     consumer_lock(organization_id=invoice.organization_id, currency=invoice.currency)
     if idempotency_key:
         first = Payment.objects.filter(idempotency_key=idempotency_key).first()
         if first is not None:
-            return _repeated(first, invoice, amount_minor)
+            return _repeated(first, invoice, (amount_minor, reference.strip(), received_on))
     _check(amount_minor, reference)
     _day_check(invoice, received_on, now)
     invoice = Invoice.objects.select_for_update(of=("self",)).get(id=invoice.id)
@@ -156,11 +156,13 @@ def _day_check(invoice: Invoice, received_on: date, now: datetime) -> None:
         raise InvalidInput(_("This payment cannot be recorded as given."), faults=[Fault("/received_on", text)])
 
 
-def _repeated(first: Payment, invoice: Invoice, amount_minor: int) -> Payment:
-    if first.invoice_id != invoice.id or first.amount_minor != amount_minor:
-        asked = Money(first.amount_minor, first.currency)
+def _repeated(first: Payment, invoice: Invoice, asked: tuple[int, str, date]) -> Payment:
+    """Return the first payment for its repetition. Another transfer of the same amount is none: it would go unrecorded."""
+    if first.invoice_id != invoice.id or asked != (first.amount_minor, first.processor_reference, first.received_on):
+        amount = Money(first.amount_minor, first.currency)
         raise Conflict(
-            _("This idempotency key was used for another payment of %(amount)s.") % {"amount": asked},
+            _("This form, or idempotency key, has recorded another payment of %(amount)s. Open the invoice anew.")
+            % {"amount": amount},
             code="idempotency_key_reused",
         )
     return first

@@ -122,6 +122,12 @@ def test_the_whole_story_over_rest(world: World, finance: Caller) -> None:
     assert finance.post(f"finance/invoices/{draft}/payments", transfer, 201, idempotency_key="p1") == paid
     assert bob.get(f"invoices/{mine['id']}")["payment_status"] == "paid"
     assert bob.get(f"{home}/balance")["owes"] == [{"amount": "0.00", "currency": "EUR"}]
+    keys = [f"{'k' * 254}{end}" for end in "ab"]  # as long as a key may be, and told apart by its last character
+    made = {
+        finance.post(f"finance/invoices/{draft}/payments", transfer, 201, idempotency_key=key)["id"] for key in keys
+    }
+    assert len(made) == 2
+    assert bob.get(f"{home}/balance")["owes"] == [{"amount": "-60.10", "currency": "EUR"}]
 
     month = timezone.now().date().isoformat()
     (statement,) = finance.post("finance/statements", {"month": month})["data"]

@@ -71,6 +71,9 @@ def test_a_payment_sent_twice_with_one_key_is_recorded_once(invoice: Invoice) ->
     assert ledger_sums()["bank"] == 1_000
     with pytest.raises(Conflict):
         _pay(invoice, 1_001, key="k1")
+    with pytest.raises(Conflict, match=r"another payment of 10\.00 EUR"):
+        _pay(invoice, 1_000, key="k1", reference="the next transfer, of the same amount")
+    assert ledger_sums()["bank"] == 1_000
 
 
 @pytest.mark.parametrize(

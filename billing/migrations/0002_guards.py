@@ -110,16 +110,22 @@ CREATE TRIGGER billing_invoiceline_guard BEFORE INSERT OR UPDATE OR DELETE ON bi
 USAGE = """
 CREATE OR REPLACE FUNCTION billing_usage_guard() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF OLD.invoice_id IS NOT NULL
+    IF TG_OP <> 'INSERT' AND OLD.invoice_id IS NOT NULL
             AND EXISTS (SELECT 1 FROM billing_invoice WHERE id = OLD.invoice_id AND status = 'issued') THEN
         RAISE EXCEPTION 'usage on an issued invoice is frozen' USING ERRCODE = 'restrict_violation';
+    END IF;
+    IF TG_OP <> 'DELETE' AND NEW.invoice_id IS NOT NULL
+            AND EXISTS (SELECT 1 FROM billing_invoice WHERE id = NEW.invoice_id AND status IN ('issued', 'void')) THEN
+        RAISE EXCEPTION 'usage is never added to an issued invoice' USING ERRCODE = 'restrict_violation';
     END IF;
     RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
 END
 $$;
-CREATE TRIGGER billing_usagerecord_guard BEFORE UPDATE OR DELETE ON billing_usagerecord
+CREATE TRIGGER billing_usagerecord_guard BEFORE INSERT OR UPDATE OR DELETE ON billing_usagerecord
     FOR EACH ROW EXECUTE FUNCTION billing_usage_guard();
-CREATE TRIGGER billing_lateusage_guard BEFORE UPDATE OR DELETE ON billing_lateusage
+CREATE TRIGGER billing_lateusage_guard BEFORE INSERT OR UPDATE OR DELETE ON billing_lateusage
+    FOR EACH ROW EXECUTE FUNCTION billing_usage_guard();
+CREATE TRIGGER billing_billingperiod_guard BEFORE INSERT OR UPDATE OR DELETE ON billing_billingperiod
     FOR EACH ROW EXECUTE FUNCTION billing_usage_guard();
 """
 

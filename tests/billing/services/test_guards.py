@@ -124,6 +124,18 @@ def invoice(world: World) -> Invoice:
         "UPDATE billing_usagerecord SET quantity = quantity + 1",
         "UPDATE billing_usagerecord SET invoice_id = NULL",
         "DELETE FROM billing_usagerecord",
+        (
+            "INSERT INTO billing_usagerecord SELECT gen_random_uuid(), created_at, hour + interval '1 hour', quantity, "
+            "rebuilt_at, invoice_id, meter_id, subscription_id FROM billing_usagerecord"
+        ),
+        (
+            "INSERT INTO billing_lateusage SELECT gen_random_uuid(), created_at, hour, quantity, "
+            "rebuilt_at, invoice_id, meter_id, subscription_id FROM billing_usagerecord"
+        ),
+        "UPDATE billing_billingperiod SET invoice_id = NULL, closed_at = NULL",
+        "UPDATE billing_billingperiod SET ends_at = ends_at + interval '1 hour' WHERE invoice_id IS NOT NULL",
+        "UPDATE billing_billingperiod SET invoice_id = (SELECT id FROM billing_invoice) WHERE invoice_id IS NULL",
+        "DELETE FROM billing_billingperiod",
         "UPDATE billing_price SET unit_amount = 0",
         "DELETE FROM billing_price WHERE kind = 'flat'",
         "UPDATE billing_tier SET unit_amount = 0",

@@ -143,6 +143,8 @@ def plan_update(
         )
     faults = _fields_apply(plan, fields, allowed=_PLAN_FIELDS)
     specs, price_problems = _specs_read(prices or (), plan=plan)
+    if prices is None:
+        price_problems += _fees_kept_faults(plan)
     faults += [*_plan_faults(plan), *price_problems]
     if faults:
         raise InvalidInput(_("This plan cannot be changed as asked."), faults=faults)
@@ -307,6 +309,12 @@ def _specs_read(
             faults += fee_faults(spec, plan.currency, pointer=at)
         specs.append(spec)
     return specs, faults
+
+
+def _fees_kept_faults(plan: Plan) -> list[Fault]:
+    """Return which fees that the plan keeps do not fit the currency that it gets."""
+    specs = [price_spec(price) for price in plan.prices.filter(kind=PriceKind.FLAT.value)]
+    return [Fault("/currency", fault.detail) for spec in specs for fault in fee_faults(spec, plan.currency)]
 
 
 def _prices_write(plan: Plan, drafts: Sequence[PriceDraft], specs: Sequence[PriceSpec | None]) -> None:

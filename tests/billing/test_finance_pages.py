@@ -152,6 +152,16 @@ def test_a_fee_finer_than_its_currency_is_refused_with_one_that_can_be_paid(
         plans.price_supersede(price=plan.prices.get(), spec=fee.spec, person=None, now=moment("2026-11-01"))
 
 
+def test_a_draft_gets_no_currency_that_is_too_coarse_for_the_fees_that_it_keeps(world: World) -> None:
+    fee = PriceDraft("Fee", {"kind": "flat", "unit_amount": "9.99"})
+    draft = plans.plan_create(api=world.api, name="New", currency="EUR", prices=[fee], person=world.alice)
+    with pytest.raises(InvalidInput) as refused:
+        plans.plan_update(plan=draft, person=world.alice, currency="JPY")
+    assert [(fault.pointer, fault.detail[-11:]) for fault in refused.value.faults] == [("/currency", "such as 10.")]
+    whole = PriceDraft("Fee", {"kind": "flat", "unit_amount": "999"})
+    assert plans.plan_update(plan=draft, person=world.alice, currency="JPY", prices=[whole]).currency == "JPY"
+
+
 def test_a_price_of_many_digits_is_refused_for_its_size_not_its_shape(world: World) -> None:
     with pytest.raises(InvalidInput) as refused:
         world.plan(PriceDraft("Fee", {"kind": "flat", "unit_amount": "9" * 23}))

@@ -44,9 +44,7 @@ def invoice_draft(
     to run in several processes at once.
     """
     consumer_lock(organization_id=organization_id, currency=currency)
-    periods = _periods(organization_id, currency, (period_start, period_end))
-    subscriptions = Subscription.objects.select_for_update(of=("self",), no_key=True).order_by("id")
-    list(subscriptions.filter(id__in=[period.subscription_id for period in periods]))
+    periods = _periods_lock(organization_id, currency, (period_start, period_end))
     invoice = Invoice.objects.filter(
         organization_id=organization_id,
         currency=currency,
@@ -91,14 +89,19 @@ def _usage_complete(period: BillingPeriod, now: datetime) -> None:
     usage_rebuild_arrived(received_since=since, before=period.starts_at, subscription_ids=ids, now=now)
 
 
-def _periods(organization_id: UUID, currency: str, bounds: Bounds) -> list[BillingPeriod]:
+def _periods_lock(organization_id: UUID, currency: str, bounds: Bounds) -> list[BillingPeriod]:
+    """Lock the subscriptions first and the periods second: whoever counts usage holds a subscription when it reopens a period."""
     rows = BillingPeriod.objects.filter(
         subscription__organization_id=organization_id,
         subscription__plan__currency=currency,
         starts_at=bounds[0],
         ends_at=bounds[1],
     )
-    related = rows.select_related("subscription__api", "subscription__plan", "subscription__organization")
+    subscriptions = Subscription.objects.select_for_update(of=("self",), no_key=True).order_by("id")
+    locked = list(subscriptions.filter(id__in=list(rows.values_list("subscription_id", flat=True))))
+    related = rows.filter(subscription__in=locked).select_related(
+        "subscription__api", "subscription__plan", "subscription__organization"
+    )
     live = (
         related.defer("subscription__api__document")
         .exclude(subscription__is_parked=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,6 +16,7 @@ from billing.core.numbering import number_parse
 from billing.errors import ApplicationError
 from billing.models import Invoice, NumberSeries, UsageRecord
 from billing.services import closing, invoices
+from billing.services.agreements import subscription_lock
 from billing.services.documents import invoice_pdf
 from billing.services.numbering import number_take
 from billing.services.usage import usage_rebuild
@@ -128,6 +130,43 @@ def test_drafting_issuing_rebuilding_and_voiding_at_once_bill_every_call_once() 
         number_parse(number)[2] for number in Invoice.objects.exclude(number=None).values_list("number", flat=True)
     )
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_period_that_counting_reopens_while_it_is_drafted_stops_neither() -> None:
+    world = world_make()
+    subscription = world.subscribe(world.plan(PER_CALL), "2026-10-01T00:00")
+    assert close("2026-11-01T03:00") == []
+    calls(subscription, "2026-10-05T00:00", 100)
+
+    def draft() -> list[str]:
+        try:
+            closed = closing.period_close(now=moment("2026-11-01T03:00"), month=moment("2026-10-01").date())
+            return [row.fault or row.total for row in closed]
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():  # as counting does it: the subscription is held while its period is opened again
+            subscription_lock(subscription.id)
+            drafting = pool.submit(draft)
+            _wait_for_one_that_waits()
+            usage_rebuild(now=moment("2026-11-01T03:00"))
+        assert drafting.result() == ["6.70"]
+
+
+def _wait_for_one_that_waits() -> None:
+    """Return once another session waits for us. (pg_stat_activity would stay the same all through our transaction.)"""
+    until = time.monotonic() + 10
+    with connection.cursor() as cursor:
+        while time.monotonic() < until:
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+            )
+            if cursor.fetchone()[0]:
+                return
+            time.sleep(0.01)
+    raise AssertionError("nobody waits")
 
 
 @pytest.mark.django_db

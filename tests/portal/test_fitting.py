@@ -108,3 +108,13 @@ def test_the_operations_of_the_usage_page_fit_their_card(world: World, states: d
         page.set_viewport_size({"width": width, "height": 900})
         assert card.locator(".table-wrap").evaluate("(one) => one.scrollWidth - one.clientWidth") == 0, width
     context.close()
+
+
+def test_a_row_inside_a_wide_stack_keeps_its_own_gap(world: World, states: dict[str, Any], browser: Any) -> None:
+    context = browser.new_context(storage_state=states[BOB], locale="en-GB")
+    page = context.new_page()
+    page.goto(f"{world.url}/profile/")
+    page.locator(".stack-6 .row").first.wait_for()
+    gaps = page.locator(".stack-6 .row").evaluate_all("(rows) => rows.map((row) => getComputedStyle(row).columnGap)")
+    assert set(gaps) == {"8px"}
+    context.close()

@@ -118,3 +118,15 @@ def test_a_row_inside_a_wide_stack_keeps_its_own_gap(world: World, states: dict[
     gaps = page.locator(".stack-6 .row").evaluate_all("(rows) => rows.map((row) => getComputedStyle(row).columnGap)")
     assert set(gaps) == {"8px"}
     context.close()
+
+
+def test_the_button_of_a_step_stands_below_its_text_on_a_phone(world: World, states: dict[str, Any], browser: Any) -> None:
+    context = browser.new_context(storage_state=states[BOB], viewport=PHONE, locale="en-GB")
+    page = context.new_page()
+    page.goto(f"{world.url}/styleguide/")
+    step = page.locator(".checklist > li:has(.btn)").first
+    button, text = step.locator(".btn").bounding_box(), step.locator(".grow").bounding_box()
+    assert button["height"] < 45
+    assert button["y"] >= text["y"] + text["height"]
+    assert button["x"] == text["x"]
+    context.close()

@@ -130,3 +130,20 @@ def test_the_button_of_a_step_stands_below_its_text_on_a_phone(world: World, sta
     assert button["y"] >= text["y"] + text["height"]
     assert button["x"] == text["x"]
     context.close()
+
+
+def test_several_lines_of_words_are_read_from_the_left_on_a_phone(
+    world: World, states: dict[str, Any], browser: Any
+) -> None:
+    context = browser.new_context(storage_state=states[BOB], viewport=PHONE, locale="en-GB")
+    page = context.new_page()
+    page.goto(f"{world.url}/styleguide/")
+    cells = page.locator(".table-cards td[data-label]")
+    cells.nth(0).evaluate("(cell) => { cell.innerHTML = '<ul class=lines><li>One line</li><li>Another</li></ul>'; }")
+    cells.nth(1).evaluate("(cell) => { cell.innerHTML = '<span class=badge>A</span> <span class=badge>B</span>'; }")
+    lines, badges = cells.nth(0).locator("li").first, cells.nth(1).locator(".badge")
+    assert lines.evaluate("(one) => getComputedStyle(one).textAlign") == "start"
+    assert lines.bounding_box()["x"] == cells.nth(0).bounding_box()["x"]
+    first, second = badges.nth(0).bounding_box(), badges.nth(1).bounding_box()
+    assert second["x"] - first["x"] - first["width"] == 4
+    context.close()

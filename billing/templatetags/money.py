@@ -14,6 +14,7 @@ from billing.core.pricing import PriceSpec
 from billing.models import Invoice, InvoiceStatus, PaymentStatus, Price
 from billing.views import words
 from marketplace.templatetags.ui import badge
+from marketplace.views.limits_words import quota_end_words, rate_words
 
 register = template.Library()
 
@@ -91,13 +92,13 @@ def proration_in_words(explanation: dict[str, Any]) -> str:
 @register.filter
 def quota_end(quota: Any) -> str:
     """What a call beyond a quota meets."""
-    return words.quota_end_words(quota)
+    return quota_end_words(quota)
 
 
 @register.filter
 def rate_in_words(rate: Any) -> str:
     """A rate limit."""
-    return words.rate_words(rate)
+    return rate_words(rate)
 
 
 @register.simple_tag

@@ -19,12 +19,7 @@ from billing.core.periods import Period
 from billing.core.pricing import PriceKind, PriceSpec
 from billing.models import Measure, Meter, Price
 from billing.selectors.plans import PlanCard
-from marketplace.contracts.limits import Limits, QuotaLimit, RateLimit
-
-_SECONDS = 1
-_MINUTE = 60
-_HOUR = 3600
-_DAY = 86_400
+from marketplace.views.limits_words import quota_words, rate_words
 
 
 def number_words(value: Decimal | int) -> str:
@@ -164,48 +159,6 @@ def plan_words(card: PlanCard) -> PlanWords:
 def price_sentences(price: Price, spec: PriceSpec) -> list[str]:
     """A stored price in words."""
     return spec_words(spec, currency=price.plan.currency, months=price.plan.period_months, meter=price.meter)
-
-
-def quota_words(quota: QuotaLimit) -> list[str]:
-    """A quota: how much, and what happens at its end."""
-    return [quota_size_words(quota), quota_end_words(quota)]
-
-
-def quota_size_words(quota: QuotaLimit) -> str:
-    """How many calls a window holds."""
-    values = {"n": intcomma(quota.units)}
-    texts = {
-        "hour": _("%(n)s calls an hour"),
-        "day": _("%(n)s calls a day"),
-        "month": _("%(n)s calls a calendar month"),
-        "period": _("%(n)s calls a billing period"),
-    }
-    return texts[quota.window] % values
-
-
-def quota_end_words(quota: QuotaLimit) -> str:
-    """What a call beyond the quota meets."""
-    if quota.hard:
-        return _("Hard: calls beyond are refused (B403MQ).")
-    return _("Soft: calls beyond are counted and shown, never refused.")
-
-
-def rate_words(rate: RateLimit) -> str:
-    """A rate limit."""
-    values = {"n": intcomma(rate.calls), "s": intcomma(rate.period_s)}
-    texts = {
-        _SECONDS: _("%(n)s calls a second"),
-        _MINUTE: _("%(n)s calls a minute"),
-        _HOUR: _("%(n)s calls an hour"),
-        _DAY: _("%(n)s calls a day"),
-    }
-    return texts.get(rate.period_s, _("%(n)s calls per %(s)s seconds")) % values
-
-
-def limits_words(limits: Limits) -> list[str]:
-    """All limits, one sentence each."""
-    quota = [" · ".join(quota_words(limits.quota))] if limits.quota else []
-    return quota + [rate_words(rate) for rate in limits.rates]
 
 
 def days_words(first_on: date, last_on: date) -> str:

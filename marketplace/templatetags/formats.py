@@ -14,6 +14,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from marketplace.contracts.limits import Limits
+from marketplace.views.limits_words import limits_words
+
 register = template.Library()
 
 TINTS = 6
@@ -41,6 +44,12 @@ def share(part: int, whole: int) -> str:
     if 0 < part < whole:
         hundredths = min(max(hundredths, 1), 9_999)
     return f"{number_format(Decimal(hundredths) / 100, decimal_pos=0 if part in (0, whole) else 2)} %"
+
+
+@register.filter
+def limits_in_words(limits: Limits | dict[str, Any]) -> list[str]:
+    """Limits, as values or as they are stored, one line each."""
+    return limits_words(limits if isinstance(limits, Limits) else Limits.from_dict(limits))
 
 
 @register.filter

@@ -120,7 +120,9 @@ def test_a_row_inside_a_wide_stack_keeps_its_own_gap(world: World, states: dict[
     context.close()
 
 
-def test_the_button_of_a_step_stands_below_its_text_on_a_phone(world: World, states: dict[str, Any], browser: Any) -> None:
+def test_the_button_of_a_step_stands_below_its_text_on_a_phone(
+    world: World, states: dict[str, Any], browser: Any
+) -> None:
     context = browser.new_context(storage_state=states[BOB], viewport=PHONE, locale="en-GB")
     page = context.new_page()
     page.goto(f"{world.url}/styleguide/")

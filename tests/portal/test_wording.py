@@ -140,3 +140,8 @@ def test_an_icon_beside_text_is_in_a_row_with_it() -> None:
     texts = {path.name: path.read_text() for path in TEMPLATES.rglob("*.html")}
     links = {(name, link) for name, text in texts.items() for link in re.findall(r"<p><a [^>]*>\{% icon", text)}
     assert {(name, link) for name, link in links if 'class="row' not in link and 'class="btn' not in link} == set()
+
+
+def test_an_app_tells_its_limits_in_the_words_of_the_plans(scene: Scene) -> None:
+    page = client_of(scene.bob).get(f"/o/{scene.bluebird.slug}/apps/{scene.app.public_id}/").content.decode()
+    assert "<li>100 calls a day</li><li>10 calls a second</li>" in page

@@ -55,6 +55,7 @@ class TransferForm(forms.Form):
         widget=forms.TextInput({"autocomplete": "off"}),
     )
     received_on = forms.DateField(label=_("Received on"), widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"))
+    more = forms.BooleanField(label=_("More came in than is due"), required=False)
     key = forms.UUIDField(widget=forms.HiddenInput, required=False, initial=uuid4)
 
     def __init__(self, *args: Any, invoice: Invoice, **kwargs: Any) -> None:
@@ -70,6 +71,12 @@ class TransferForm(forms.Form):
         if money.minor <= 0:
             raise forms.ValidationError(_now("Give an amount above zero."))
         return money.minor
+
+    @property
+    def excess_minor(self) -> int:
+        """How much more than is due a valid form records without saying so."""
+        cleaned = self.cleaned_data
+        return 0 if cleaned["more"] else max(0, cleaned["amount"] - self.invoice.due_minor)
 
     def recorded(self) -> dict[str, Any]:
         """What ``payment_record`` takes."""

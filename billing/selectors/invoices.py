@@ -83,6 +83,11 @@ def invoice_payments(*, invoice: Invoice) -> QuerySet[Payment]:
     return Payment.objects.filter(allocations__invoice=invoice).distinct().order_by("-received_on", "-id")
 
 
+def payment_exists(*, idempotency_key: str) -> bool:
+    """Return whether a payment was recorded under this key."""
+    return bool(idempotency_key) and Payment.objects.filter(idempotency_key=idempotency_key).exists()
+
+
 def submitted_by(*, invoice: Invoice) -> str:
     """Return the address of whoever submitted the invoice for review, last; empty when that was nobody."""
     trail = AuditEvent.objects.filter(subject=invoice.public_id, verb="invoice.submit").select_related("person")

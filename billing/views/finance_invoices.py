@@ -16,7 +16,7 @@ from billing.errors import ApplicationError
 from billing.forms.finance import ReasonForm, TransferForm
 from billing.models import Invoice, InvoiceStatus
 from billing.selectors.finance import lines_compare
-from billing.selectors.invoices import invoice_payments, submitted_by
+from billing.selectors.invoices import invoice_payments, payment_exists, submitted_by
 from billing.selectors.permits import invoice_find
 from billing.selectors.review import reasons_shown
 from billing.services.documents import invoice_parties
@@ -151,6 +151,10 @@ def invoice_pay(request: HttpRequest, invoice_id: str) -> HttpResponse:
     if not form.is_valid():
         return _show(request, invoice, form=form)
     key = form.cleaned_data.get("key")
+    idempotency_key = f"{request.user.pk}:{key}" if key else ""
+    if form.excess_minor and not payment_exists(idempotency_key=idempotency_key):
+        form.add_error("more", _excess_text(invoice, form.excess_minor))
+        return _show(request, invoice, form=form)
     payment = service_try(
         request,
         payment_record,
@@ -158,7 +162,7 @@ def invoice_pay(request: HttpRequest, invoice_id: str) -> HttpResponse:
         invoice=invoice,
         person=request.user,
         now=timezone.now(),
-        idempotency_key=f"{request.user.pk}:{key}" if key else "",
+        idempotency_key=idempotency_key,
         **form.recorded(),
     )
     if payment is None:
@@ -193,6 +197,14 @@ def _show(request: HttpRequest, invoice: Invoice, *, form: TransferForm | None =
 def amount_plain(invoice: Invoice) -> str:
     """What is due as a form takes it: digits and one point."""
     return Money(invoice.due_minor, invoice.currency).format() if invoice.due_minor > 0 else ""
+
+
+def _excess_text(invoice: Invoice, minor: int) -> str:
+    values = {"amount": f"{amount_words(minor, invoice.currency)} {invoice.currency}"}
+    return (
+        _("This is %(amount)s more than is due. A recorded transfer cannot be changed: tick the box if it came in.")
+        % values
+    )
 
 
 def _paid_text(invoice: Invoice) -> str:

@@ -263,3 +263,17 @@ def test_closing_is_a_job_whose_row_outlives_the_page(scene: Scene, money: Money
     period_close(second.id, {})
     shown = client.get(page).content.decode()
     assert "Cancelled" in shown and "Done" in shown
+
+
+def test_a_transfer_of_more_than_is_due_is_recorded_only_when_it_is_said(scene: Scene, money: Money) -> None:
+    path = f"/finance/invoices/{money.unpaid.public_id}/payments/"
+    client = client_of(money.fiona)
+    sent = {"amount": "99999", "reference": "R", "received_on": timezone.localdate().isoformat()}
+    sent["key"] = str(uuid_utils.compat.uuid7())
+    asked = client.post(path, sent)
+    assert asked.status_code == 400 and money.unpaid.payments.count() == 0
+    page = asked.content.decode()
+    assert "more than is due" in page and 'name="more"' in page and 'value="99999"' in page
+    assert [client.post(path, {**sent, "more": "on"}).status_code for _ in range(2)] == [302, 302]
+    assert client.post(path, sent).status_code == 302
+    assert money.unpaid.payments.count() == 1

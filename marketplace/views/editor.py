@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from marketplace.contracts.definition import ApiPolicies
+from marketplace.core.openapi import FAULTS_MAX
 from marketplace.errors import Fault, InvalidInput
 from marketplace.forms.provider import ApiForm, DeployForm, DocumentForm, PoliciesForm, UpstreamForm
 from marketplace.models import Api, Stage
@@ -92,7 +93,7 @@ def api_import(request: HttpRequest, api_id: str) -> HttpResponse:
     context: dict[str, Any] = {"form": form, "report": None}
     if request.method == "POST" and form.is_valid():
         text = form.cleaned_data["document"]
-        context["faults"] = lint_rows(text, document_check(text=text).faults)
+        context |= {"faults": lint_rows(text, document_check(text=text).faults), "faults_max": FAULTS_MAX}
         if not context["faults"]:
             report = service_try(request, api_import_openapi, form=form, api=api, text=text, person=request.user)
             context |= {"report": report, "warnings": lint_rows(text, report.warnings if report else [])}

@@ -18,6 +18,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
+from marketplace.core.openapi import FAULTS_MAX
 from marketplace.errors import ApplicationError
 from marketplace.forms.provider import ApiNewForm, DocumentForm
 from marketplace.models import Api, Stage, StageName
@@ -95,7 +96,11 @@ def api_review(request: HttpRequest) -> HttpResponse:
         (_("New API"), reverse("pages:api_new", args=[request.organization.slug])),
         (_("Review"), ""),
     ]
-    rows = {"faults": lint_rows(text, read.faults), "warnings": lint_rows(text, read.warnings)}
+    rows = {
+        "faults": lint_rows(text, read.faults),
+        "warnings": lint_rows(text, read.warnings),
+        "faults_max": FAULTS_MAX,
+    }
     return render(request, "marketplace/api_review.html", {"form": form, "read": read, "crumbs": crumbs, **rows})
 
 

@@ -1,5 +1,7 @@
 """What hostile or careless input gets: a specific error at its field, never a fault of ours; and safe HTML."""
 
+import json
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
@@ -145,3 +147,11 @@ def test_every_refusal_has_a_page_that_says_what_to_do(db: None) -> None:
         assert code in page
     assert client.get("/errors/a403is")["Location"] == "/errors/A403IS"
     assert client.get("/errors/Z999ZZ").status_code == 404
+
+
+def test_a_document_with_more_faults_than_are_told_says_first(scene: Scene) -> None:
+    paths = {f"/n{n}/{{x}}": {"get": {"responses": {"200": {"description": "ok"}}}} for n in range(60)}
+    text = json.dumps({"openapi": "3.1.0", "info": {"title": "T", "version": "1"}, "paths": paths})
+    client = client_of(scene.alice)
+    answer = client.post(f"/o/{scene.nimbus.slug}/provider/apis/new/", {"text": text}, follow=True)
+    assert "The first 50 faults" in answer.content.decode()

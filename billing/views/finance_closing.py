@@ -1,5 +1,7 @@
 """Closing periods on demand: a job that a worker does, with a row of progress that is there again after a reload."""
 
+from datetime import date, datetime
+
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -62,5 +64,11 @@ def _row(job: ClosingJob) -> dict[str, object]:
         "job": job,
         "percent": 100 if job.state == "done" else job.done * 100 // job.total if job.total else 0,
         "seconds_left": left.seconds + 1 if left is not None else None,
-        "closed": [row for row in job.closed if row.get("invoice") or row.get("fault")],
+        "month": date.fromisoformat(f"{job.month}-01") if job.month else None,
+        "asked_at": datetime.fromisoformat(job.asked_at),
+        "closed": [
+            {**row, "day": date.fromisoformat(row["period_start"][:10])}
+            for row in job.closed
+            if row.get("invoice") or row.get("fault")
+        ],
     }

@@ -35,7 +35,6 @@ BASE_PATH = "/bench"
 PATH = f"{BASE_PATH}/v1/current"
 APP_KEY = "bench-app-key"
 APP_SECRET = "bench-app-secret"
-VALKEY_PORT_OFF = "0"
 
 
 @dataclass(frozen=True)

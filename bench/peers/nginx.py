@@ -66,9 +66,7 @@ def _user() -> str:
     return "user root;" if os.geteuid() == 0 else ""
 
 
-def _start(
-    machine: Machine, *, name: str, upstream: int, http: str, server: str, lua: bool, core: int, turn: int = 0
-) -> int:
+def _start(machine: Machine, *, name: str, upstream: int, http: str, server: str, lua: bool, core: int) -> int:
     nginx = program_need("nginx", "Debian package nginx")
     modules = ""
     if lua:

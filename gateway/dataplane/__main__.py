@@ -25,7 +25,6 @@ RESTART_S_MIN, RESTART_S_MAX = 0.05, 5.0
 YOUNG_S = 10.0
 STOP_GRACE_S = 5.0
 """What a worker gets above its drain time before it is killed."""
-REQUEST_BYTES_MAX = 8_192
 REQUEST_S_MAX = 5.0
 
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from marketplace.contracts.definition import UpstreamDefinition
 
 BOUNDS_S = tuple(bound / 1000 for bound in LATENCY_BUCKETS_MS)
-CODE_UNROUTED = "unrouted"
 
 
 class Metrics:

@@ -22,7 +22,6 @@ from gateway.core.routes import (
 from gateway.dataplane.pipeline import Step
 from marketplace.contracts.definition import ApiDefinition, ApiPolicies, OperationDefinition, UpstreamDefinition
 
-STAGE_DEFAULT = "release"
 STAGES_BUILT_IN = ("release", "pre", "test")
 MATCHES_CACHED_MAX = 8_192
 MATCH_CACHED_BYTES_MAX = 512

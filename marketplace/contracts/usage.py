@@ -4,10 +4,7 @@ The byte form of an event and of a segment file is marketplace.contracts.segment
 """
 
 from dataclasses import dataclass
-from typing import Literal
 from uuid import UUID
-
-OutcomeKind = Literal["succeeded", "client_error", "upstream_failed", "rejected"]
 
 LATENCY_BUCKETS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000)
 """Upper bounds, inclusive; one more bucket counts what is above the last. Histograms have len + 1 counts."""

@@ -46,8 +46,3 @@ class Chart:
         columns = [list(values) for *_head, values in self.series]
         rows = [(moment, [column[at] for column in columns]) for at, moment in enumerate(self.moments)]
         return rows[::-1]
-
-    @property
-    def is_empty(self) -> bool:
-        """Nothing was counted at any moment."""
-        return not any(any(values) for *_head, values in self.series)

@@ -25,7 +25,6 @@ class Money:
     business: Any
     draft_plan: Any
     subscription: Any
-    free_subscription: Any
     paid: Any
     issued: Any
     unpaid: Any
@@ -157,7 +156,7 @@ def money_make(scene: Scene) -> Money:
     statement = statement_compute(provider=scene.nimbus, month=month_start(now, 1).date(), currency="EUR", now=now)
     fresh = Invoice.objects.get
     return Money(
-        fiona, plans["Free"], plans["Standard"], plans["Business"], plans["Enterprise"], subscription, free,
+        fiona, plans["Free"], plans["Standard"], plans["Business"], plans["Enterprise"], subscription,
         fresh(id=paid.id), fresh(id=issued.id), fresh(id=unpaid.id), approved, fresh(id=drafts[4].id), statement,
     )  # fmt: skip
 

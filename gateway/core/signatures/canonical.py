@@ -18,7 +18,6 @@ PARAMETERS_MAX = 1_000
 HEADER_LISTS_CACHED = 512
 """Parsed header lists that are kept: a client sends the same list with every request."""
 
-FORM_CONTENT_TYPE = b"application/x-www-form-urlencoded"
 NEVER_SIGNED = frozenset(
     {b"x-ca-signature", b"x-ca-signature-headers", b"accept", b"content-md5", b"content-type", b"date"}
 )

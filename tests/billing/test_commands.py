@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -15,6 +13,7 @@ from billing.models import Invoice, InvoiceStatus
 from billing.services import invoices
 from tests import servers
 from tests.billing.world import FEE, PER_CALL, World, calls, moment, world_make
+from tests.waiting import eventually
 
 
 def _close(*arguments: str) -> list[dict[str, Any]]:
@@ -22,13 +21,6 @@ def _close(*arguments: str) -> list[dict[str, Any]]:
     call_command("period_close", *arguments, "--json", stdout=out)
     closed: list[dict[str, Any]] = json.loads(out.getvalue())
     return closed
-
-
-def _soon(is_so: Callable[[], bool], *, within_s: int = 30) -> bool:
-    deadline = time.monotonic() + within_s
-    while not is_so() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return is_so()
 
 
 def test_a_month_is_closed_inline_and_closing_it_again_changes_nothing(world: World) -> None:
@@ -69,4 +61,4 @@ def test_a_celery_worker_closes_the_month_and_sends_the_invoice(live_environment
         invoices.invoice_submit(invoice=invoice, person=None, now=moment("2026-11-02"))
         invoices.invoice_approve(invoice=invoice, person=None, now=moment("2026-11-02"))
         invoices.invoice_issue(invoice_id=invoice.id, person=None, now=moment("2026-11-02"))
-        assert _soon(lambda: Invoice.objects.filter(sent_at__isnull=False).exists())
+        assert eventually(lambda: Invoice.objects.filter(sent_at__isnull=False).exists(), within_s=30)

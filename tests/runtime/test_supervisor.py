@@ -14,8 +14,7 @@ import psutil
 import pytest
 
 from tests.servers import ROOT
-
-WAIT_S_MAX = 20.0
+from tests.waiting import eventually
 
 DRIVER = textwrap.dedent(
     """
@@ -78,13 +77,6 @@ class Supervised:
         self.said.close()
 
 
-def eventually(claim: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + WAIT_S_MAX
-    while not claim():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
 def has_ended(process: psutil.Process) -> bool:
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
@@ -107,16 +99,16 @@ def supervise(tmp_path: Path) -> Iterator[Callable[..., Supervised]]:
 
 def test_a_program_that_is_killed_is_started_again(supervise: Callable[..., Supervised]) -> None:
     one = supervise(sleeper=SLEEPER)
-    eventually(lambda: "started" in one.output(), "start")
+    assert eventually(lambda: "started" in one.output()), "start"
     before = one.pid("sleeper")
     os.kill(before, signal.SIGKILL)
-    eventually(lambda: (one.var / "run" / "sleeper.json").exists() and one.pid("sleeper") != before, "restart")
+    assert eventually(lambda: (one.var / "run" / "sleeper.json").exists() and one.pid("sleeper") != before), "restart"
     assert "ended with signal 9; starting it again" in one.output()
 
 
 def test_a_program_that_keeps_dying_is_named_and_the_start_is_given_up(supervise: Callable[..., Supervised]) -> None:
     one = supervise(broken="raise SystemExit('no such luck')", waiting=SLEEPER)
-    eventually(lambda: one.process.poll() is not None, "give up")
+    assert eventually(lambda: one.process.poll() is not None), "give up"
     assert one.process.returncode == 1
     assert "broken does not start" in one.output()
     assert "no such luck" in one.output()
@@ -125,10 +117,10 @@ def test_a_program_that_keeps_dying_is_named_and_the_start_is_given_up(supervise
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_one_signal_stops_all_and_leaves_no_process(supervise: Callable[..., Supervised], by: signal.Signals) -> None:
     one = supervise(sleeper=SLEEPER, family=FAMILY)
-    eventually(lambda: "started" in one.output() and len(one.family()) == 3, "start")
+    assert eventually(lambda: "started" in one.output() and len(one.family()) == 3), "start"
     family = one.family()
     one.process.send_signal(by)
-    eventually(lambda: one.process.poll() is not None, "stop")
+    assert eventually(lambda: one.process.poll() is not None), "stop"
     assert one.process.returncode == 0
     assert all(has_ended(process) for process in family)
     assert one.output().endswith("stopped\n")
@@ -137,32 +129,32 @@ def test_one_signal_stops_all_and_leaves_no_process(supervise: Callable[..., Sup
 
 def test_a_second_signal_kills_what_does_not_listen(supervise: Callable[..., Supervised]) -> None:
     one = supervise(portal=STUBBORN)
-    eventually(lambda: "started" in one.output(), "start")
+    assert eventually(lambda: "started" in one.output()), "start"
     time.sleep(0.3)  # until it ignores SIGTERM
     one.process.send_signal(signal.SIGINT)
-    eventually(lambda: "stopping" in one.output(), "hear")
+    assert eventually(lambda: "stopping" in one.output()), "hear"
     one.process.send_signal(signal.SIGINT)
-    eventually(lambda: one.process.poll() is not None, "kill")
+    assert eventually(lambda: one.process.poll() is not None), "kill"
 
 
 def test_when_the_supervisor_is_killed_its_programs_end(supervise: Callable[..., Supervised]) -> None:
     one = supervise(sleeper=SLEEPER)
-    eventually(lambda: "started" in one.output(), "start")
+    assert eventually(lambda: "started" in one.output()), "start"
     family = one.family()
     one.process.kill()
     one.process.wait()
-    eventually(lambda: all(has_ended(process) for process in family), "death with the parent")
+    assert eventually(lambda: all(has_ended(process) for process in family)), "death with the parent"
 
 
 def test_what_survives_a_killed_supervisor_is_ended_by_the_next(supervise: Callable[..., Supervised]) -> None:
     first = supervise(portal=STUBBORN)
-    eventually(lambda: "started" in first.output(), "start")
+    assert eventually(lambda: "started" in first.output()), "start"
     time.sleep(0.3)  # until it ignores SIGTERM, which the kernel sends it
     survivor = psutil.Process(first.pid("portal"))
     first.process.kill()
     first.process.wait()
     second = supervise(sleeper=SLEEPER)
-    eventually(lambda: "started" in second.output(), "second start")
+    assert eventually(lambda: "started" in second.output()), "second start"
     assert "ended portal, left over" in second.output()
     assert has_ended(survivor)
 
@@ -175,7 +167,7 @@ def test_a_process_number_that_now_means_a_stranger_is_left_alone(
         (tmp_path / "run").mkdir()
         (tmp_path / "run" / "portal.json").write_text(json.dumps({"pid": stranger.pid, "born": 1.0}))
         one = supervise(sleeper=SLEEPER)
-        eventually(lambda: "started" in one.output(), "start")
+        assert eventually(lambda: "started" in one.output()), "start"
         assert stranger.poll() is None
     finally:
         stranger.kill()
@@ -184,9 +176,9 @@ def test_a_process_number_that_now_means_a_stranger_is_left_alone(
 
 def test_a_second_supervisor_of_the_same_folder_is_refused(supervise: Callable[..., Supervised]) -> None:
     first = supervise(sleeper=SLEEPER)
-    eventually(lambda: "started" in first.output(), "start")
+    assert eventually(lambda: "started" in first.output()), "start"
     second = Supervised(first.var, other=SLEEPER)
-    eventually(lambda: second.process.poll() is not None, "refusal")
+    assert eventually(lambda: second.process.poll() is not None), "refusal"
     assert f"already runs here as process {first.process.pid}" in second.output()
     second.close()
 
@@ -194,7 +186,7 @@ def test_a_second_supervisor_of_the_same_folder_is_refused(supervise: Callable[.
 def test_output_goes_to_a_log_and_only_warnings_to_the_terminal(supervise: Callable[..., Supervised]) -> None:
     talker = "import time; print('all is well'); print('WARNING: it rains', flush=True); time.sleep(600)"
     one = supervise(talker=talker)
-    eventually(lambda: "WARNING: it rains" in one.output(), "warning")
+    assert eventually(lambda: "WARNING: it rains" in one.output()), "warning"
     assert "all is well" not in one.output()
     assert "all is well" in (one.var / "logs" / "talker.log").read_text()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,12 +13,14 @@ from billing.tasks import invoices_draft, period_close
 from marketplace.services import access, accounts
 from tests import servers
 from tests.billing.world import FEE, PER_CALL, calls, close, issue, moment, turn, world_make
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from celery import Celery
 
     from tests.billing.world import World
 
+CELERY_S_MAX = 60.0
 MONTH = moment("2026-10-01").date()
 
 
@@ -136,13 +136,13 @@ def test_a_worker_killed_between_batches_leaves_whole_drafts_and_starting_again_
     consumers_make(world, 2 * closing.GROUPS_PER_BATCH + 5)
     with servers.celery_worker(live_environment) as worker:
         job = closing_jobs.closing_start(month="2026-10", person=world.bob, now=timezone.now())
-        assert _soon(lambda: _done(job.id) > closing.GROUPS_PER_BATCH)
+        assert eventually(lambda: _done(job.id) > closing.GROUPS_PER_BATCH, within_s=CELERY_S_MAX)
         worker.kill()
-    assert _soon(lambda: Invoice.objects.count() >= closing.GROUPS_PER_BATCH)
+    assert eventually(lambda: Invoice.objects.count() >= closing.GROUPS_PER_BATCH, within_s=CELERY_S_MAX)
     assert {row[1:] for row in books()} == {(3067, 1, 2)}, "what is there is whole"
     with servers.celery_worker(live_environment):
         again = closing_jobs.closing_start(month="2026-10", person=world.bob, now=timezone.now())
-        assert _soon(lambda: closing_jobs.closing_get(job_id=again.id).state == "done")  # type: ignore[union-attr]
+        assert eventually(lambda: closing_jobs.closing_get(job_id=again.id).state == "done", within_s=CELERY_S_MAX)  # type: ignore[union-attr]
     count = 2 * closing.GROUPS_PER_BATCH + 5
     assert [row[1:] for row in books()] == [(3067, 1, 2)] * count
     assert UsageRecord.objects.count() == count
@@ -152,10 +152,3 @@ def test_a_worker_killed_between_batches_leaves_whole_drafts_and_starting_again_
 def _done(job_id: str) -> int:
     job = closing_jobs.closing_get(job_id=job_id)
     return job.done if job else 0
-
-
-def _soon(is_so: Callable[[], bool], *, within_s: int = 60) -> bool:
-    deadline = time.monotonic() + within_s
-    while not is_so() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return is_so()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from copy import copy
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -22,15 +21,16 @@ from marketplace.models.base import id_mint
 from marketplace.services import access
 from tests import servers
 from tests.billing.world import PER_CALL, calls, moment, world_make
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from tests.billing.world import World
 
 HOUR = "2026-11-20T10:00"
 NOW = moment("2026-11-20T12:00")
+CELERY_S_MAX = 60.0
 
 
 def soon(minutes: int) -> datetime:
@@ -173,13 +173,13 @@ def test_a_worker_killed_between_batches_doubles_nothing_and_the_next_run_comple
     multiply(first, calls(first, HOUR, 10), many)
     with servers.celery_worker(live_environment) as worker:
         current_app.send_task("billing.tasks.usage_rebuild")
-        assert within(UsageRecord.objects.exists)
+        assert eventually(UsageRecord.objects.exists, within_s=CELERY_S_MAX)
         worker.kill()
     left = UsageDue.objects.count()
     assert UsageRecord.objects.count() + left == many, "counted and no longer due are one"
     with servers.celery_worker(live_environment):
         current_app.send_task("billing.tasks.usage_rebuild")
-        assert within(lambda: not UsageDue.objects.exists())
+        assert eventually(lambda: not UsageDue.objects.exists(), within_s=CELERY_S_MAX)
     assert list(UsageRecord.objects.values_list("quantity", flat=True)) == [10] * many
 
 
@@ -198,10 +198,3 @@ def multiply(first: Subscription, tally: UsageTally, count: int) -> None:
     for place in range(4):
         made = [row[place] for row in rows]
         type(made[0]).objects.bulk_create(made)
-
-
-def within(is_so: Callable[[], bool], *, seconds: int = 60) -> bool:
-    deadline = time.monotonic() + seconds
-    while not is_so() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return is_so()

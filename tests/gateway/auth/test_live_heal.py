@@ -7,8 +7,8 @@ import pytest
 from gateway.services.publish import publish_all
 from marketplace.models import Change
 from tests import servers
-from tests.gateway.auth.test_live_refusals import eventually
 from tests.gateway.auth.world import world_make
+from tests.waiting import eventually
 
 HEALED_S_MAX = 30.0
 """A loaded machine starts Celery slowly; on an idle one the store is whole again within some five seconds."""

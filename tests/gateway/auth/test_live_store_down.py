@@ -14,8 +14,8 @@ from config.embedded.valkey import Valkey
 from gateway.services.publish import publish_all
 from tests import harness, servers
 from tests.gateway.auth.clients import send, send_signed, signed
-from tests.gateway.auth.test_live_refusals import eventually
 from tests.gateway.auth.world import World, world_make
+from tests.waiting import eventually
 
 ECHO = "/shop/echo"
 
@@ -74,7 +74,7 @@ def test_a_nonce_that_cannot_be_checked_passes_or_not_as_the_setting_says(
     assert answer.status == status, answer.message
     if status == 503:
         assert (answer.code, answer.headers["retry-after"]) == ("X503BZ", "1")
-    assert eventually(lambda: "tollgate_nonces_unchecked_total 1" in metrics(gateway))
+    assert eventually(lambda: "tollgate_nonces_unchecked_total 1" in metrics(gateway), within_s=2)
 
 
 def test_known_callers_are_served_and_unknown_ones_asked_to_come_back(

@@ -18,15 +18,9 @@ from gateway.dataplane.worker import Worker
 from gateway.dataplane.worker_reports import DEAD_LOOKS, UNREADY_LOOKS, ReportRead, ReportWrite
 from tests import harness, servers
 from tests.gateway.http.stand import Stand
+from tests.waiting import WAIT_S_MAX, until
 
 ROUND_S = 0.001
-WAIT_S_MAX = 20.0
-
-
-async def until(claim: object) -> None:
-    async with asyncio.timeout(WAIT_S_MAX):
-        while not claim():  # type: ignore[operator]  # noqa: ASYNC110  # what is waited for is outside
-            await asyncio.sleep(0.01)
 
 
 def test_a_round_that_fails_is_counted_and_the_next_one_comes(caplog: pytest.LogCaptureFixture) -> None:

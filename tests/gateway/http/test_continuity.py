@@ -24,8 +24,8 @@ from tests.gateway.http.stand import (
     standing,
     status_of,
 )
-from tests.gateway.http.test_life import wait_until
 from tests.gateway.http.upstream import HELLO, Received
+from tests.waiting import eventually
 
 PIECE = b"x" * 65_536
 PIECES = 8
@@ -52,9 +52,9 @@ def test_a_streamed_answer_outlives_a_deployment_and_even_the_withdrawal_of_its_
             moved = api(2, "/shop", f"http://127.0.0.1:{stand.upstream.port}/inner")
             others = [one for one in apis_of(stand.upstream) if one.base_path != "/shop"]
             publish(stand.valkey, [moved, *others], version=2)
-            wait_until(lambda: {call(stand)[-5:] for _ in range(4)} == {b"moved"})
+            assert eventually(lambda: {call(stand)[-5:] for _ in range(4)} == {b"moved"})
             publish(stand.valkey, others, version=3)
-            wait_until(lambda: {status_of(call(stand)) for _ in range(4)} == {404})
+            assert eventually(lambda: {status_of(call(stand)) for _ in range(4)} == {404})
             go.set()
             answer = read_all(client)
         assert status_of(answer) == 200
@@ -92,13 +92,13 @@ def test_a_restart_of_the_whole_gateway_loses_no_answered_call_and_refuses_none(
         threads = [threading.Thread(target=caller) for _ in range(CALLERS)]
         for thread in threads:
             thread.start()
-        wait_until(lambda: len(answered) > 20)
+        assert eventually(lambda: len(answered) > 20)
         assert stand.gateway.child is not None
         os.kill(stand.gateway.pid, signal.SIGTERM)
         assert stand.gateway.child.wait(30) == 0
         before = len(answered)
         stand.gateway.start()
-        wait_until(lambda: len(answered) > before + 20)
+        assert eventually(lambda: len(answered) > before + 20)
         stop.set()
         for thread in threads:
             thread.join()

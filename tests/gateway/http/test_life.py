@@ -28,6 +28,7 @@ from tests.gateway.http.stand import (
     status_of,
 )
 from tests.gateway.http.upstream import HELLO, Received
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -41,13 +42,6 @@ def workers_of(stand: Stand) -> list[int]:
     """The process ids of the gateway's workers."""
     pid = stand.gateway.pid
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def wait_until(claim: object, within_s: float = 15.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not claim():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.02)
 
 
 def test_a_drain_cuts_no_request_not_even_those_that_race_with_it(own: Stand) -> None:
@@ -98,7 +92,7 @@ def test_a_drain_waits_for_calls_in_progress_and_says_close(own: Stand) -> None:
         idle.sendall(request(b"GET /shop/x", AUTHORIZATION.strip(), close=False))
         read_answer(idle)
         busy.sendall(request(b"GET /shop/slow", AUTHORIZATION.strip(), close=False))
-        wait_until(lambda: len(own.upstream.received) == 2)
+        assert eventually(lambda: len(own.upstream.received) == 2)
         os.kill(own.gateway.pid, signal.SIGTERM)
         time.sleep(0.3)
         # A request on a kept connection that races with the drain is answered too.
@@ -115,8 +109,8 @@ def test_a_drain_waits_for_calls_in_progress_and_says_close(own: Stand) -> None:
 def test_a_worker_that_is_killed_is_started_again(own: Stand) -> None:
     before = workers_of(own)
     os.kill(before[0], signal.SIGKILL)
-    wait_until(lambda: len(workers_of(own)) == 2 and before[0] not in workers_of(own))
-    wait_until(lambda: servers.answers(f"{own.gateway.metrics_url}/readyz"))
+    assert eventually(lambda: len(workers_of(own)) == 2 and before[0] not in workers_of(own))
+    assert eventually(lambda: servers.answers(f"{own.gateway.metrics_url}/readyz"))
     for _ in range(8):
         assert status_of(own.send(request(b"GET /open/x"))) == 200
     assert "tollgate_worker_restarts_total 1" in own.metrics()
@@ -125,7 +119,7 @@ def test_a_worker_that_is_killed_is_started_again(own: Stand) -> None:
 def test_a_master_that_is_killed_leaves_no_worker_behind(own: Stand) -> None:
     orphans = workers_of(own)
     os.kill(own.gateway.pid, signal.SIGKILL)
-    wait_until(lambda: not any(Path(f"/proc/{pid}/stat").exists() and not is_zombie(pid) for pid in orphans))
+    assert eventually(lambda: not any(Path(f"/proc/{pid}/stat").exists() and not is_zombie(pid) for pid in orphans))
 
 
 def is_zombie(pid: int) -> bool:
@@ -137,7 +131,7 @@ def is_zombie(pid: int) -> bool:
 def test_a_new_snapshot_is_served_within_a_second_of_its_push(own: Stand) -> None:
     apis = apis_of(own.upstream)
     publish(own.valkey, [api for api in apis if api.base_path != "/open"], version=2)
-    wait_until(lambda: {status_of(own.send(request(b"GET /open/x"))) for _ in range(4)} == {404}, within_s=5)
+    assert eventually(lambda: {status_of(own.send(request(b"GET /open/x"))) for _ in range(4)} == {404}, within_s=5)
 
 
 def test_a_gateway_starts_from_disk_while_valkey_is_down(own: Stand) -> None:
@@ -156,7 +150,7 @@ def test_a_broken_snapshot_is_not_taken_and_the_one_before_stays(own: Stand) -> 
     client.set("tg:snapshot:version", 9)
     client.publish("tg:invalidate", "snapshot:9")
     client.close()
-    wait_until(lambda: "tollgate_snapshot_faults_total 0\n" not in own.metrics())
+    assert eventually(lambda: "tollgate_snapshot_faults_total 0\n" not in own.metrics())
     assert status_of(own.send(request(b"GET /open/x"))) == 200
 
 
@@ -194,6 +188,6 @@ def test_metrics_name_what_happened(own: Stand) -> None:
         "tollgate_journal_events_total",
         "tollgate_workers_ready 2",
     )
-    wait_until(lambda: all(text in own.metrics() for text in wanted), within_s=5)
+    assert eventually(lambda: all(text in own.metrics() for text in wanted), within_s=5)
     with urllib.request.urlopen(f"{own.gateway.metrics_url}/livez", timeout=5) as answer:
         assert answer.status == 200

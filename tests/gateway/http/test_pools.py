@@ -39,13 +39,13 @@ from tests.gateway.http.stand import (
     standing,
     status_of,
 )
-from tests.gateway.http.test_life import wait_until, workers_of
+from tests.gateway.http.test_life import workers_of
 from tests.gateway.http.test_signed_forms import head as form_head
 from tests.gateway.http.test_signed_forms import key_add
 from tests.gateway.http.upstream import HELLO
+from tests.waiting import WAIT_S_MAX, eventually
 
 CALLERS = 12
-SERVED_S_MAX = 15.0
 RATED_CALLS, RATED_S = 2, 600
 
 
@@ -88,9 +88,7 @@ def module_narrow() -> Iterator[Stand]:
         rated = api(9, "/rated", url, auth="anonymous", rate_api=RateLimit(RATED_CALLS, RATED_S))
         apis = [*apis_of(stand.upstream), rated, api(8, "/shut", f"http://127.0.0.1:{port}", auth="anonymous")]
         publish(stand.valkey, apis, version=2)
-        deadline = time.monotonic() + SERVED_S_MAX
-        while status_of(stand.send(request(b"GET /shut/x"))) == 404 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        assert eventually(lambda: status_of(stand.send(request(b"GET /shut/x"))) != 404), stand.gateway.logs()
         yield stand
 
 
@@ -125,7 +123,7 @@ def test_an_unsafe_call_takes_no_connection_whose_end_came_in_the_same_turn(narr
     def answer_and_keep(client: socket.socket, _: object) -> None:
         closing.append(client)
         client.sendall(HELLO)
-        close.wait(SERVED_S_MAX)
+        close.wait(WAIT_S_MAX)
 
     narrow.upstream.scripts["/k"] = answer_and_keep  # type: ignore[assignment]
     (pid,) = workers_of(narrow)
@@ -150,10 +148,8 @@ def test_calls_that_are_left_before_their_answer_count_for_the_rate_since_the_up
         with narrow.connect() as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.sendall(request(b"POST /rated/x", b"Content-Length: 0"))
-            deadline = time.monotonic() + SERVED_S_MAX
-            while len(narrow.upstream.received) < number:
-                assert time.monotonic() < deadline, "the call did not reach the upstream"
-                time.sleep(0.01)
+            has_come = eventually(lambda number=number: len(narrow.upstream.received) >= number)  # type: ignore[misc]
+            assert has_come, "the call did not reach the upstream"
     answer = narrow.send(request(b"POST /rated/x", b"Content-Length: 0"))
     assert status_of(answer) == 429
     assert header_values(answer, "ratelimit-policy") == [b'"api";q=%d;w=%d' % (RATED_CALLS, RATED_S)]
@@ -207,19 +203,19 @@ def test_a_call_whose_upstream_was_replaced_while_its_form_came_still_has_a_time
     """The old pool had nothing to do and was let go; the call, which waited for its form, brings it back."""
     with standing() as stand:
         key_add(stand)
-        stand.upstream.scripts["/form"] = lambda *_: time.sleep(SERVED_S_MAX)  # type: ignore[assignment]
+        stand.upstream.scripts["/form"] = lambda *_: time.sleep(WAIT_S_MAX)  # type: ignore[assignment]
         others = apis_of(stand.upstream)[2:]
         url = f"http://127.0.0.1:{stand.upstream.port}"
         old, new = (api(2, "/shop", f"{url}{prefix}", timeout_ms=SHORT_TIMEOUT_MS + 1) for prefix in ("", "/new"))
         publish(stand.valkey, [old, *others], version=2)
-        wait_until(lambda: re.search(r"tollgate_snapshot_version\S* 2\n", stand.metrics()))
+        assert eventually(lambda: re.search(r"tollgate_snapshot_version\S* 2\n", stand.metrics()))
         with stand.connect() as client:
-            client.settimeout(SERVED_S_MAX / 2)
+            client.settimeout(WAIT_S_MAX / 2)
             form = b"a=1"
             client.sendall(form_head(form, signed=form) + form[:1])
             time.sleep(0.1)
             publish(stand.valkey, [new, *others], version=3)
-            wait_until(lambda: re.search(r"tollgate_snapshot_version\S* 3\n", stand.metrics()))
+            assert eventually(lambda: re.search(r"tollgate_snapshot_version\S* 3\n", stand.metrics()))
             time.sleep(4 * UPSTREAM_SWEEP_S)
             client.sendall(form[1:])
             assert status_of(client.recv(4_096)) == 504
@@ -242,11 +238,11 @@ def test_a_name_that_nobody_answers_for_is_looked_up_once_at_a_time_and_holds_no
         async def getaddrinfo(*_: object, **__: object) -> list[object]:
             nonlocal looked_up
             looked_up += 1
-            await asyncio.sleep(SERVED_S_MAX)
+            await asyncio.sleep(WAIT_S_MAX)
             return []
 
         monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
-        async with asyncio.timeout(SERVED_S_MAX / 2):
+        async with asyncio.timeout(WAIT_S_MAX / 2):
             return await asyncio.gather(*(pool._candidates() for _ in range(CALLERS)), return_exceptions=True)
 
     found = asyncio.run(story())

@@ -32,6 +32,7 @@ from marketplace.contracts.definition import ApiDefinition, UpstreamDefinition
 from marketplace.contracts.limits import RateLimit
 from tests import harness
 from tests.gateway.http.stand import METHODS, Stand, api, apis_of, request, standing, status_of
+from tests.waiting import eventually
 
 SEEN_S_MAX = 10.0
 
@@ -134,14 +135,12 @@ def test_snapshots_of_no_known_shape_do_not_keep_the_next_good_one_from_being_lo
             push(stand, json.dumps(shape), version=version)
         renamed = [{**item, "base_path": "/renamed"} for item in good["apis"][:1]]
         push(stand, json.dumps(document([*renamed, []], version=6)), version=6)
-        deadline = time.monotonic() + SEEN_S_MAX
-        while status_of(stand.send(request(b"GET /renamed/x"))) != 200:
-            assert time.monotonic() < deadline
-        while (
-            "tollgate_snapshot_faults_total 0\n" in (text := stand.metrics()) or 'conflicts{worker="0"} 1' not in text
-        ):
-            assert time.monotonic() < deadline, text
-            time.sleep(0.05)
+        assert eventually(lambda: status_of(stand.send(request(b"GET /renamed/x"))) == 200, within_s=SEEN_S_MAX)
+        told = eventually(
+            lambda: 'conflicts{worker="0"} 1' in (text := stand.metrics()) and "snapshot_faults_total 0\n" not in text,
+            within_s=SEEN_S_MAX,
+        )
+        assert told, stand.metrics()
 
 
 def push(stand: Stand, text: str, *, version: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import redis
 
 from tests.gateway.http.stand import AUTHORIZATION, Stand, header_values, request, standing, status_of
-from tests.gateway.http.test_life import wait_until
+from tests.waiting import eventually
 
 CALLS = 12
 CALL_S_MAX = 10.0
@@ -53,7 +53,7 @@ def test_known_callers_go_on_and_unknown_ones_are_told_to_come_back_while_valkey
         store = redis.Redis(unix_socket_path=str(stand.valkey.socket))
         store.set("tg:dir:complete", "1")  # so that an unknown credential is known to be none
         store.close()
-        wait_until(lambda: is_unknown(call(stand, stranger(98))))
+        assert eventually(lambda: is_unknown(call(stand, stranger(98))))
         with hanging(stand):
             for _ in range(CALLS):
                 assert status_of(call(stand, AUTHORIZATION.strip())) == 200
@@ -62,6 +62,6 @@ def test_known_callers_go_on_and_unknown_ones_are_told_to_come_back_while_valkey
                 assert status_of(answer) == 503
                 assert header_values(answer, "x-ca-error-code") == [b"X503BZ"]
                 assert int(header_values(answer, "retry-after")[0]) >= 1
-            wait_until(lambda: re.search(r"^tollgate_store_up\{[^}]*\} 0$", stand.metrics(), re.MULTILINE))
-        wait_until(lambda: is_unknown(call(stand, stranger(99))))
+            assert eventually(lambda: re.search(r"^tollgate_store_up\{[^}]*\} 0$", stand.metrics(), re.MULTILINE))
+        assert eventually(lambda: is_unknown(call(stand, stranger(99))))
         assert status_of(call(stand, AUTHORIZATION.strip())) == 200

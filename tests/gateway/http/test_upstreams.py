@@ -10,6 +10,7 @@ import pytest
 
 from tests.gateway.http.stand import AUTHORIZATION, Stand, header_values, read_answer, request, status_of
 from tests.gateway.http.upstream import HELLO, Received
+from tests.waiting import eventually
 
 OK = b"HTTP/1.1 200 OK\r\n"
 END = b"\r\n"
@@ -159,9 +160,6 @@ def test_a_client_that_resets_its_connection_ends_the_upstream_call(stand: Stand
     with stand.connect() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.sendall(request(b"GET /shop/x", AUTHORIZATION.strip(), close=False))
-        while not stand.upstream.received:
-            time.sleep(0.01)
-    deadline = time.monotonic() + 10
-    while not ended and time.monotonic() < deadline:
-        time.sleep(0.01)
+        assert eventually(lambda: stand.upstream.received)
+    assert eventually(lambda: ended, within_s=10)
     assert ended == [b""]

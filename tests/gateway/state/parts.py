@@ -5,7 +5,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -172,11 +172,3 @@ def disk_full(beyond: int) -> Iterator[None]:
 def generation_set(valkey: Any) -> None:
     """Say that the counters are complete, as the shipper does when it has found them so."""
     valkey.set(GENERATION_KEY, "first")
-
-
-async def until(condition: Callable[[], Any], *, within_s: float = 10.0) -> None:
-    """Wait until something is true."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not become true"
-        await asyncio.sleep(0.02)

@@ -18,9 +18,10 @@ from gateway.dataplane.resp import StoreDown
 from gateway.dataplane.subscriber import Subscriber
 from marketplace.contracts.limits import Limits, QuotaLimit
 from marketplace.core.secrets import KeyRing
-from tests.gateway.state.parts import API, APP, ORGANIZATION, Worker, generation_set, grant_dict, until, workers
+from tests.gateway.state.parts import API, APP, ORGANIZATION, Worker, generation_set, grant_dict, workers
 from tests.harness import TEST_SECRETS
 from tests.servers import ROOT
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio
 CODE = "c" * 64

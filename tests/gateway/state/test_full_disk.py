@@ -28,6 +28,7 @@ from tests.gateway.http.upstream import Received, Upstream
 from tests.gateway.state import seeding
 from tests.gateway.state.parts import ROUTE, call_make, disk_full, generation_set, workers
 from tests.gateway.state.seeding import Bob, valkey_own
+from tests.waiting import eventually
 
 LIMIT = 3
 QUOTA = Limits(plan_name="Free", quota=QuotaLimit(units=LIMIT, window="day"))
@@ -35,7 +36,6 @@ BOBS = [Bob(1, QUOTA, path="free"), Bob(2, QUOTA, path="free")]
 WITHOUT_QUOTA = Bob(3, Limits(plan_name="Free"), path="free")
 PIECE = 20_000
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (2 * PIECE)
-SETTLED_S = 15.0
 
 
 class World:
@@ -51,7 +51,7 @@ class World:
         _, hard = self.worker.rlimit(psutil.RLIMIT_FSIZE)
         self.worker.rlimit(psutil.RLIMIT_FSIZE, (1 if is_full else psutil.RLIM_INFINITY, hard))
         if not is_full:
-            self.until(lambda: self.call(WITHOUT_QUOTA)[9:12] == b"200")
+            assert eventually(lambda: self.call(WITHOUT_QUOTA)[9:12] == b"200")
 
     def call(self, bob: Bob) -> bytes:
         """All that the client reads."""
@@ -90,13 +90,6 @@ class World:
         """What the counter says."""
         (key,) = self.valkey.scan_iter(match=f"tg:q:{{{bob.grant_id.hex}}}:*")
         return int(self.valkey.hget(key, "u"))
-
-    def until(self, condition: Any) -> None:
-        """Wait until something is true."""
-        deadline = time.monotonic() + SETTLED_S
-        while not condition():
-            assert time.monotonic() < deadline, "it did not become true"
-            time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +130,7 @@ def test_a_streamed_answer_whose_end_could_not_be_recorded_is_billed_once_and_it
     client = threading.Thread(target=lambda: read.append(world.call(bob)))
     client.start()
     assert streaming.begun.wait(20)
-    world.until(lambda: world.used(bob) > 0)
+    assert eventually(lambda: world.used(bob) > 0)
     time.sleep(0.2)
     world.disk(is_full=True)
     streaming.go.set()
@@ -146,7 +139,7 @@ def test_a_streamed_answer_whose_end_could_not_be_recorded_is_billed_once_and_it
     world.disk(is_full=False)
     assert read[0].startswith(b"HTTP/1.1 200") and not read[0].endswith(b"b")
     assert world.good_calls(bob) == LIMIT - 1
-    world.until(lambda: [raw.units for raw in world.billed(bob) if raw.kind == CLOSED] == [1])
+    assert eventually(lambda: [raw.units for raw in world.billed(bob) if raw.kind == CLOSED] == [1])
     assert sum(raw.units for raw in world.billed(bob)) == LIMIT == world.used(bob)
 
 
@@ -164,7 +157,7 @@ def test_a_streamed_answer_whose_beginning_could_not_be_recorded_is_refused_and_
     assert streaming.begun.is_set()
     assert answer.startswith(b"HTTP/1.1 503") and b"X-Ca-Error-Code: X503BZ" in answer
     assert world.good_calls(bob) == LIMIT - 1
-    world.until(lambda: world.used(bob) == LIMIT)
+    assert eventually(lambda: world.used(bob) == LIMIT)
     assert sum(raw.units for raw in world.billed(bob)) == LIMIT
 
 

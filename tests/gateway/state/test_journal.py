@@ -14,8 +14,9 @@ from gateway.dataplane import recovery
 from gateway.dataplane.journal import OPEN_SUFFIX, SEALED_SUFFIX, Journal, segment_path
 from gateway.dataplane.journal_records import event_encode
 from marketplace.contracts.segment import CLOSED, SegmentReader, event_build, sealed_read
-from tests.gateway.state.parts import APP, OPERATION, call_make, disk_full, until
+from tests.gateway.state.parts import APP, OPERATION, call_make, disk_full
 from tests.servers import ROOT
+from tests.waiting import until
 
 
 def journal_make(folder: Path, *, seal_s: float = 60.0) -> Journal:

@@ -23,7 +23,8 @@ from gateway.dataplane.lease_scripts import GENERATION_KEY, QUOTA_LEASE
 from gateway.dataplane.quota_bucket import PROGRESS, QuotaHandle
 from gateway.dataplane.store import StoreDown
 from marketplace.contracts.limits import QuotaLimit
-from tests.gateway.state.parts import Worker, disk_full, generation_set, until, workers
+from tests.gateway.state.parts import Worker, disk_full, generation_set, workers
+from tests.waiting import until
 
 DAY = QuotaLimit(units=300, window="day")
 

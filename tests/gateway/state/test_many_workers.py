@@ -17,9 +17,9 @@ from gateway.dataplane.snapshot import snapshot_checksum
 from marketplace.contracts.definition import ApiDefinition, ApiPolicies, OperationDefinition
 from marketplace.contracts.limits import Limits, QuotaLimit, RateLimit
 from tests import servers
-from tests.gateway.auth.test_live_refusals import eventually
 from tests.gateway.state import seeding
 from tests.gateway.state.seeding import Bob, valkey_own
+from tests.waiting import eventually
 
 WORKERS = 3
 LIMIT, SMALL = 60, 10

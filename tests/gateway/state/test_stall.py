@@ -15,7 +15,7 @@ from django.conf import settings
 from config.management.commands import doctor
 from tests import servers
 from tests.gateway.auth.clients import send
-from tests.gateway.auth.test_live_refusals import eventually
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.gateway.auth.conftest import Live

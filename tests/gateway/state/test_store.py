@@ -12,8 +12,8 @@ from gateway.dataplane import store as store_module
 from gateway.dataplane.lease_scripts import RATE_LEASE
 from gateway.dataplane.resp import Address, StoreDown, connect
 from gateway.dataplane.store import Store
-from tests.gateway.state.parts import until
 from tests.gateway.state.seeding import valkey_own
+from tests.waiting import until
 
 RATE = (1_000, 1, 1, 0)
 

@@ -1,13 +1,11 @@
 """The client's connection, answers: writing them in order, streaming with back-pressure, ending without cutting them off.
 
-First of three layers: client_bodies.py reads request bodies, http1.py reads heads and runs steps. What an answer says is
-respond.py's.
+First of three layers: client_bodies.py reads request bodies, http1.py reads heads. What an answer says is respond.py's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from abc import ABC, abstractmethod
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
     from gateway.dataplane.call import Call
     from gateway.dataplane.pipeline import Later
     from gateway.dataplane.worker import Worker
-
-log = logging.getLogger("tollgate.gateway")
 
 IDLE, HOLDING, BUSY, WAITING, LINGERING, CLOSED = range(6)
 """What a connection is at: nothing; a form being held; a call; an answer is out and the next request is here already; the end

@@ -5,14 +5,13 @@ Second of three layers, between client_answers.py and http1.py. Framing rules ar
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterator
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from gateway.core.http_body import BodyInvalid, BodyReader, ChunkedReader, LengthReader
 from gateway.core.rejections import Rejection
 from gateway.dataplane.client_answers import BUSY, HOLDING, NEVER, ClientAnswers
+from gateway.dataplane.pipeline import call_run, steps_run
 from gateway.dataplane.steps.authenticate import FORM_INLINE_BYTES_MAX
 from gateway.dataplane.steps.guard import body_limit
 from gateway.dataplane.steps.match import match
@@ -21,7 +20,6 @@ from gateway.dataplane.steps.respond import CONTINUE
 if TYPE_CHECKING:
     from gateway.dataplane.call import Call
     from gateway.dataplane.exchange import Exchange
-    from gateway.dataplane.pipeline import Step
 
 HELD_BODY_BYTES_MAX = 2 << 20
 """Longest form that is kept in memory to check its signature, in octets."""
@@ -37,14 +35,6 @@ class ClientBodies(ClientAnswers):
     """Reads the body of the call in progress."""
 
     __slots__ = ()
-
-    @abstractmethod
-    def steps(self, call: Call) -> None:
-        """Run the call's steps: all of the body that they need is here."""
-
-    @abstractmethod
-    def _run(self, call: Call, steps: Iterator[Step]) -> None:
-        """Run ``steps`` until one has to wait, and the rest when it has what it waited for."""
 
     @property
     def held_bytes(self) -> int:
@@ -85,7 +75,7 @@ class ClientBodies(ClientAnswers):
         if content:
             self.ahead.append(content)
         self.ahead_size = len(content)
-        self.steps(call)
+        call_run(call)
 
     def _hold_begin(self, call: Call, content: bytes) -> None:
         """A form is signed: it is needed before anybody can be authenticated, but not before its AppKey is known."""
@@ -99,7 +89,7 @@ class ClientBodies(ClientAnswers):
             self._hold_check(call)
             return
         self.pause_reading()
-        self._run(call, iter((call.route.form_guard, self._hold_go_on)))  # type: ignore[union-attr]
+        steps_run(call, iter((call.route.form_guard, self._hold_go_on)))  # type: ignore[union-attr]
 
     def _hold_go_on(self, call: Call) -> None:
         """The step after ``form_guard``: read the rest."""
@@ -164,7 +154,7 @@ class ClientBodies(ClientAnswers):
             call.body = b"".join(self.ahead)
             self.ahead = []
             self.state = BUSY
-            self.steps(call)
+            call_run(call)
 
     def _forward(self, call: Call, content: bytes) -> None:
         limit = body_limit(call.route, self.worker.plane)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The client side of HTTP/1.1: one ClientConnection per accepted socket reads heads, runs the steps, keeps requests in order.
+"""The client side of HTTP/1.1: one ClientConnection per accepted socket reads heads, and keeps requests in order.
 
 Third of three layers, above client_bodies.py and client_answers.py. Heads are parsed by gateway.core.http_head. One call is
 in progress at a time: pipelined requests wait in order, in a bounded buffer.
@@ -6,18 +6,15 @@ in progress at a time: pipelined requests wait in order, in a bounded buffer.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Iterator
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from gateway.core.http_head import REQUEST_LINE, REQUEST_LINE_BYTES_MAX, partial_check, request_line_parse
 from gateway.core.rejections import Rejection
 from gateway.dataplane.call import Call
-from gateway.dataplane.client_answers import BUSY, IDLE, LINGER_BYTES_MAX, LINGERING, NEVER, WAITING, log
+from gateway.dataplane.client_answers import BUSY, IDLE, LINGER_BYTES_MAX, LINGERING, NEVER, WAITING
 from gateway.dataplane.client_bodies import AHEAD_BYTES_MAX, ClientBodies
-from gateway.dataplane.pipeline import Later, Step
-from gateway.dataplane.steps.match import match
+from gateway.dataplane.pipeline import call_run
 from gateway.dataplane.steps.respond import ENDING_LAST, refusal
 
 if TYPE_CHECKING:
@@ -121,7 +118,7 @@ class ClientConnection(ClientBodies):
             self.body_begin(call, rest)
         else:
             self.buffer = rest
-            self.steps(call)
+            call_run(call)
 
     def _head_partial(self, data: bytes) -> None:
         """Keep the beginning of a head. One empty line before a request is allowed (RFC 9112 section 2.2)."""
@@ -195,56 +192,3 @@ class ClientConnection(ClientBodies):
         call.request_id, call.request_id_text = self.worker.ids.mint(time())
         self.write(refusal(call, rejection, ending=ENDING_LAST, public_url=self.worker.public_url))
         self.linger()
-
-    # -- steps ------------------------------------------------------------------------------------------------------
-
-    def steps(self, call: Call) -> None:
-        """Find the route and run its steps."""
-        try:
-            route = call.route or match(call, self.worker.plane.snapshot)
-            if not self.is_ordinary:
-                route.guard(call)
-        except Rejection as rejection:
-            self.worker.respond.refuse(call, rejection)
-            return
-        self._run(call, iter(route.steps))
-
-    def resume(self, call: Call, steps: Iterator[Step], rejection: Rejection | None) -> None:
-        """What a step waited for is there: refuse the call, or run the steps after it."""
-        self.pending_step = None
-        if rejection is None:
-            self._run(call, steps)
-        elif not call.outcome:
-            self.worker.respond.refuse(call, rejection)
-
-    def _run(self, call: Call, steps: Iterator[Step]) -> None:
-        """Run ``steps`` until one has to wait."""
-        try:
-            for step in steps:
-                pending = step(call)
-                if pending is not None:
-                    self._wait(call, pending, steps)
-                    return
-        except Rejection as rejection:
-            self.worker.respond.refuse(call, rejection)
-        except Exception:  # noqa: BLE001  # a fault of ours must not leave the client without an answer
-            log.exception("a step failed")
-            self.worker.respond.refuse(call, Rejection("X500ER"))
-
-    def _wait(self, call: Call, pending: Awaitable[None] | Later, steps: Iterator[Step]) -> None:
-        if isinstance(pending, Later):
-            pending.rest = steps
-            self.pending_step = pending
-        else:
-            self.pending_step = asyncio.get_running_loop().create_task(self._await(call, pending, steps))
-
-    async def _await(self, call: Call, pending: Awaitable[None], steps: Iterator[Step]) -> None:
-        refused = None
-        try:
-            await pending
-        except Rejection as rejection:
-            refused = rejection
-        except Exception:  # noqa: BLE001  # a fault of ours must not leave the client without an answer
-            log.exception("a step failed")
-            refused = Rejection("X500ER")
-        self.resume(call, steps, refused)

@@ -1,6 +1,6 @@
 """The order of the steps.
 
-Not among them: match, which finds the route that carries them, guard, which http1.py asks first about what is not ordinary,
+Not among them: match, which finds the route that carries them, guard, which pipeline.py asks first about what is not ordinary,
 and respond, which answers what they let pass.
 """
 

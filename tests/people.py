@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from django.test import Client
+
 from marketplace.models import Organization, Person
 from marketplace.services.accounts import organization_create, person_create, person_email_verify
 
@@ -39,6 +41,13 @@ def finance() -> Person:
 def operator() -> Person:
     """The platform's operator."""
     return _person("operator", is_platform_operator=True, is_staff=True)
+
+
+def client_of(person: Person) -> Client:
+    """A client that is logged in as a person."""
+    client = Client()
+    client.force_login(person)
+    return client
 
 
 def _party(name: str, organization: str, *, is_provider: bool = False) -> Party:

@@ -24,7 +24,7 @@ def test_only_stages_where_something_is_live_can_be_subscribed_to(world: World, 
     plan = world.plan()
     for stage in ("test", "release"):
         deploy(world, stage)
-    client.force_login(world.bob, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(world.bob)
     page = f"/o/{world.consumer.slug}/subscribe/{plan.public_id}/"
     answer = client.get(page)
     assert [name for name, _label in answer.context["form"].fields["stage"].choices] == ["test", "release"]
@@ -36,7 +36,7 @@ def test_only_stages_where_something_is_live_can_be_subscribed_to(world: World, 
 def test_a_new_apps_name_that_is_taken_is_refused_at_its_field(world: World, client: Client) -> None:
     plan = world.plan()
     deploy(world, "release")
-    client.force_login(world.bob, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(world.bob)
     page = f"/o/{world.consumer.slug}/subscribe/{plan.public_id}/"
     refused = client.post(page, {"app": "new", "app_name": world.app.name.upper(), "stage": "release"})
     assert "already" in str(refused.context["form"].errors["app_name"])

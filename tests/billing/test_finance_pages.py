@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from marketplace.models import Person
     from tests.billing.world import World
 
-BACKEND = "django.contrib.auth.backends.ModelBackend"
-
 
 @pytest.fixture
 def fiona(world: World) -> Person:
@@ -39,7 +37,7 @@ def fiona(world: World) -> Person:
 @pytest.fixture
 def finance(fiona: Person, client: Client) -> Client:
     """Fiona, in the browser."""
-    client.force_login(fiona, backend=BACKEND)
+    client.force_login(fiona)
     return client
 
 
@@ -208,7 +206,7 @@ def test_a_demo_invoice_can_be_paid_and_no_other_prints_a_made_up_account(monkey
     ],
 )
 def test_a_file_of_usage_is_refused_for_days_that_it_would_not_hold(world: World, client: Client, span: str) -> None:
-    client.force_login(world.bob, backend=BACKEND)
+    client.force_login(world.bob)
     page = f"/o/{world.consumer.slug}/usage.csv"
     with time_machine.travel(moment("2026-11-16T11:20"), tick=False):
         refused = client.get(f"{page}?{span}")

@@ -20,7 +20,7 @@ NOW = "2026-11-16T11:20"
 @pytest.fixture
 def signed_in(world: World, client: Client) -> Client:
     """Bob, in the browser."""
-    client.force_login(world.bob, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(world.bob)
     return client
 
 

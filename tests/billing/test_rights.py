@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from marketplace.core.permissions import SCOPES
+from tests.people import client_of
 
 if TYPE_CHECKING:
     from marketplace.models import Person
@@ -142,9 +143,7 @@ def test_pages_inside_an_organization_do_not_exist_for_the_platforms_people(door
 
 
 def _page(person: Person, path: str) -> int:
-    client = Client()
-    client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
-    return client.get(path).status_code
+    return client_of(person).get(path).status_code
 
 
 def _rest(person: Person, path: str) -> int:

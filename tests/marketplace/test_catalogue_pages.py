@@ -65,7 +65,7 @@ def test_operations_and_version_are_the_live_deployments(api: Api, alice: people
 
 def test_before_the_first_deployment_its_people_see_what_will_be(alice: people.Party, client: Client) -> None:
     draft = people.api_make(alice, is_live=False)
-    client.force_login(alice.person, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(alice.person)
     shown = listing(client, draft)
     assert "Not live on Release yet" in shown and "Create a pet" in shown
 
@@ -74,7 +74,7 @@ def test_a_category_that_came_by_rest_is_not_lost_by_saving_the_listing(
     api: Api, alice: people.Party, client: Client
 ) -> None:
     catalog.api_update(api=api, person=alice.person, category="Astrology")
-    client.force_login(alice.person, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(alice.person)
     page = f"/o/{alice.organization.slug}/provider/apis/{api.public_id}/listing/"
     form = client.get(page).context["form"]
     assert 'value="Astrology" selected' in str(form["category"])

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def hers(alice: people.Party, client: Client) -> Client:
-    client.force_login(alice.person, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(alice.person)
     return client
 
 

@@ -16,9 +16,9 @@ from django.utils import timezone
 
 from marketplace.contracts import segment
 from marketplace.contracts.usage import UsageEvent
+from tests.people import client_of
 from tests.portal.money_scene import Money, money_make, pages_list
 from tests.portal.scene import Scene, person_make, scene_make
-from tests.portal.test_rights import client_of
 
 pytestmark = pytest.mark.django_db
 

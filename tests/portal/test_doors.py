@@ -12,6 +12,7 @@ from time_machine import travel
 from marketplace.models import Invitation, Person
 from marketplace.services.accounts import organization_create
 from marketplace.services.invitations import invitation_send, member_invite
+from tests.people import client_of
 from tests.portal.scene import PASSWORD, person_make
 
 pytestmark = pytest.mark.django_db
@@ -54,7 +55,7 @@ def test_guesses_at_the_admins_door_reach_no_password_and_others_find_no_admin()
     for _attempt in range(3):
         assert client.post("/admin/login/", {"username": staff.email, "password": PASSWORD}).status_code == 302
     assert client.get("/admin/login/?next=https://evil.example/")["Location"] == "/accounts/login/?next=/admin/"
-    client.force_login(staff, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(staff)
     assert client.get("/admin/", follow=True).status_code == 404
     assert client.get("/admin/marketplace/person/", follow=True).status_code == 404
 
@@ -70,8 +71,7 @@ def test_no_address_serves_the_frameworks_own_log_in() -> None:
 def test_an_access_token_is_made_only_by_somebody_who_just_said_who_they_are() -> None:
     bob = person_make("bob@bluebird.example", "Bob Lindqvist")
     bluebird = organization_create(name="Bluebird Travel", person=bob)
-    client = Client()
-    client.force_login(bob, backend="django.contrib.auth.backends.ModelBackend")
+    client = client_of(bob)
     rest = {"name": "ci", "scopes": ["apps:read"]}
     early = client.post("/api/v1/access_tokens", rest, content_type="application/json")
     assert (early.status_code, early.json()["code"]) == (403, "reauthentication_required")
@@ -87,8 +87,7 @@ def test_an_access_token_is_made_only_by_somebody_who_just_said_who_they_are() -
 def test_a_person_makes_and_revokes_tokens_of_their_own_on_their_profile() -> None:
     bob = person_make("bob@bluebird.example", "Bob Lindqvist", with_password=False)
     bluebird = organization_create(name="Bluebird Travel", person=bob)
-    client = Client()
-    client.force_login(bob, backend="django.contrib.auth.backends.ModelBackend")
+    client = client_of(bob)
     assert 'href="/profile/tokens/"' in client.get("/profile/").content.decode()
     answer = client.post("/profile/tokens/", FORM)
     assert "no-store" in answer["Cache-Control"]
@@ -97,8 +96,7 @@ def test_a_person_makes_and_revokes_tokens_of_their_own_on_their_profile() -> No
     assert text not in client.get("/profile/tokens/").content.decode()
     bearer = {"Authorization": f"Bearer {text}"}
     assert Client().get(f"/api/v1/organizations/{bluebird.slug}/apps", headers=bearer).status_code == 200
-    charlie = Client()
-    charlie.force_login(person_make("charlie@stranger.example", "Charlie", with_password=False))
+    charlie = client_of(person_make("charlie@stranger.example", "Charlie", with_password=False))
     revoke = f"/profile/tokens/{bob.access_tokens.get().public_id}/revoke/"
     assert charlie.post(revoke).status_code == 404
     assert client.post(revoke)["Location"] == "/profile/tokens/"
@@ -143,8 +141,7 @@ def test_an_invitation_is_remembered_over_sign_up_and_confirmation(
 
 def test_an_invitation_to_somebody_else_says_so_and_offers_to_log_out(invitation: tuple[Invitation, str]) -> None:
     found, path = invitation
-    charlie, client = person_make("charlie@stranger.example", "Charlie", with_password=False), Client()
-    client.force_login(charlie, backend="django.contrib.auth.backends.ModelBackend")
+    client = client_of(person_make("charlie@stranger.example", "Charlie", with_password=False))
     page = client.get(path).content.decode()
     assert "This invitation is for another address" in page and found.email in page
     assert 'action="/accounts/logout/"' in page and ">Accept<" not in page

@@ -11,8 +11,8 @@ from marketplace.views.highlight import highlight
 from marketplace.views.markdown import markdown_render
 from marketplace.views.provider import sample_document
 from marketplace.views.schema import EXAMPLE_NODES_MAX, NODES_MAX, SchemaReader
+from tests.people import client_of
 from tests.portal.scene import Scene, scene_make
-from tests.portal.test_rights import client_of
 
 HOSTILE = ("", " ", "\x00", "<script>alert(1)</script>", "a" * 5000, "\u202eevil", "{{ 7*7 }}", "'; DROP TABLE app; --")
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from time_machine import travel
 
@@ -28,6 +27,7 @@ from marketplace.services.catalog import (
 )
 from marketplace.views.provider import sample_document
 from tests.billing.world import calls, issue
+from tests.people import client_of
 from tests.portal.scene import Scene, person_make, scene_make
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -109,8 +109,7 @@ def _counts(scene: Scene, fiona: Any) -> dict[str, int]:
 
 
 def _count(who: Any, path: str) -> int:
-    client = Client()
-    client.force_login(who, backend="django.contrib.auth.backends.ModelBackend")
+    client = client_of(who)
     with CaptureQueriesContext(connection) as captured:
         answer = client.get(path)
     assert answer.status_code == 200, path

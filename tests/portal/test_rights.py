@@ -3,6 +3,7 @@
 import pytest
 from django.test import Client
 
+from tests.people import client_of
 from tests.portal.pages import pages_list
 from tests.portal.scene import Scene, scene_make
 
@@ -12,12 +13,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def scene() -> Scene:
     return scene_make(is_light=True)
-
-
-def client_of(person: object) -> Client:
-    client = Client()
-    client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def test_charlie_is_told_that_no_page_of_others_exists(scene: Scene) -> None:

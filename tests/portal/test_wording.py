@@ -12,9 +12,9 @@ from django.utils.translation import override
 from marketplace.services.accounts import organization_create, organization_update
 from marketplace.services.credentials import credential_revoke
 from marketplace.views.charts import Chart
+from tests.people import client_of
 from tests.portal.pages import pages_list
 from tests.portal.scene import Scene, person_make, scene_make
-from tests.portal.test_rights import client_of
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 POST_ONLY = ("/preferences/theme/", "/o/{slug}/tokens/tok_1/revoke/", "/profile/tokens/tok_1/revoke/")

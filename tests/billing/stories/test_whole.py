@@ -46,7 +46,7 @@ def test_a_subscription_from_mid_month_is_used_invoiced_paid_and_stated(world: W
     assert letter.attachments[0][0] == "INV-2026-000001.pdf"
     assert letter.attachments[0][1] == bytes(invoice.document.pdf)
     (link,) = re.findall(r"https?://[^/]+(\S+)", letter.body)
-    client.force_login(world.bob, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(world.bob)
     assert invoice.number in client.get(link).content.decode()
 
     payments.payment_record(

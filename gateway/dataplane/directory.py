@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from gateway.core.store_keys import APP_CODE_PREFIX, APP_KEY_PREFIX, COMPLETE_KEY, INVALIDATE_CHANNEL
 from gateway.dataplane.resp import StoreDown, StoreFault
 from marketplace.contracts.limits import Limits, LimitsTurn
 from marketplace.contracts.segment import caller_pack
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
     from gateway.dataplane.store import Store
     from gateway.dataplane.subscriber import Subscriber
 
-INVALIDATE_CHANNEL = "tg:invalidate"
-KEY_PREFIX, CODE_PREFIX = "tg:dir:key:", "tg:dir:code:"
-COMPLETE_KEY = "tg:dir:complete"
-"""Set while Valkey holds the whole directory; without it, an absent entry proves nothing."""
 ENTRIES_MAX = 20_000
 """Most credentials in one worker's cache; the one that was not used for longest is dropped."""
 LOOK_UP_S_MAX = 0.5
@@ -171,11 +168,11 @@ class Directory:
 
     def cached_by_key(self, key: str) -> Entry | None:
         """The entry of an AppKey, if it is cached and good; None says: load it."""
-        return self._cached(KEY_PREFIX + key)
+        return self._cached(APP_KEY_PREFIX + key)
 
     def cached_by_code(self, code_hash: str) -> Entry | None:
         """The entry of an AppCode by the hex SHA-256 of the code, if it is cached and good; None says: load it."""
-        return self._cached(CODE_PREFIX + code_hash)
+        return self._cached(APP_CODE_PREFIX + code_hash)
 
     def _cached(self, name: str) -> Entry | None:
         entry = self._entries.get(name)
@@ -186,11 +183,11 @@ class Directory:
 
     async def load_by_key(self, key: str) -> Entry | None:
         """The entry of an AppKey from Valkey; None when there is none. Raises StoreDown."""
-        return await self._load(KEY_PREFIX + key)
+        return await self._load(APP_KEY_PREFIX + key)
 
     async def load_by_code(self, code_hash: str) -> Entry | None:
         """The entry of an AppCode from Valkey; None when there is none. Raises StoreDown."""
-        return await self._load(CODE_PREFIX + code_hash)
+        return await self._load(APP_CODE_PREFIX + code_hash)
 
     async def _load(self, name: str) -> Entry | None:
         now = time.monotonic()

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from gateway.core.store_keys import SNAPSHOT_KEY, SNAPSHOT_VERSION_KEY
 from gateway.dataplane.resp import StoreDown
 from gateway.dataplane.snapshot import Route, Snapshot, snapshot_compile, snapshot_empty
 from gateway.dataplane.snapshot_text import snapshot_read
@@ -20,8 +21,6 @@ from gateway.dataplane.store import Store
 
 log = logging.getLogger("tollgate.gateway")
 
-SNAPSHOT_KEY = "tg:snapshot"
-VERSION_KEY = "tg:snapshot:version"
 POLL_S = 1.0
 FIRST_LOOK_S = 1.0
 """How long a starting worker waits for its first snapshot before it serves without one, in seconds."""
@@ -103,7 +102,7 @@ class SnapshotSource:
 
     async def refresh(self) -> None:
         """Load the published snapshot when its version is another than ours. Raises StoreDown, or what makes it unusable."""
-        version = await self._store.call("GET", VERSION_KEY)
+        version = await self._store.call("GET", SNAPSHOT_VERSION_KEY)
         if version is None or int(version) == self.version:
             self._known.set()
             return

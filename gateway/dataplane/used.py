@@ -11,14 +11,13 @@ from itertools import islice
 from time import time
 from typing import TYPE_CHECKING
 
+from gateway.core.store_keys import USED_KEY
 from gateway.dataplane.resp import StoreDown, StoreFault
 
 if TYPE_CHECKING:
     from gateway.dataplane.resp import Argument
     from gateway.dataplane.store import Store
 
-USED_KEY = "tg:used"
-"""Hash: credential id → Unix seconds of its last use, to FLUSH_S."""
 FLUSH_S = 10.0
 BATCH_MAX = 500
 """Ids that one command carries."""

@@ -21,11 +21,12 @@ import uvloop
 
 from gateway.core.http_head import RequestParser
 from gateway.core.http_response_head import ResponseParser
+from gateway.core.store_keys import INVALIDATE_CHANNEL
 from gateway.dataplane import listener
 from gateway.dataplane.auth_watch import watch_of
 from gateway.dataplane.background import Background
 from gateway.dataplane.client_answers import BUSY, HOLDING, IDLE, ClientAnswers
-from gateway.dataplane.directory import INVALIDATE_CHANNEL, Directory
+from gateway.dataplane.directory import Directory
 from gateway.dataplane.http1 import ClientConnection
 from gateway.dataplane.journal import Journal
 from gateway.dataplane.leases import Leases

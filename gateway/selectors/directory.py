@@ -8,10 +8,8 @@ from uuid import UUID
 
 from django.db.models import Prefetch, Q
 
+from gateway.core.store_keys import APP_CODE_PREFIX, APP_KEY_PREFIX
 from marketplace.models import App, Credential, CredentialKind, Grant
-
-KEY_PREFIX = "tg:dir:key:"
-CODE_PREFIX = "tg:dir:code:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +39,8 @@ def app_entries_list(app_ids: Iterable[UUID], *, now: datetime) -> list[AppEntri
 def live_keys_filter(keys: Iterable[str], *, now: datetime) -> set[str]:
     """Which of these directory keys belong to a live credential."""
     wanted = list(keys)
-    app_keys = [key.removeprefix(KEY_PREFIX) for key in wanted if key.startswith(KEY_PREFIX)]
-    codes = [key.removeprefix(CODE_PREFIX) for key in wanted if key.startswith(CODE_PREFIX)]
+    app_keys = [key.removeprefix(APP_KEY_PREFIX) for key in wanted if key.startswith(APP_KEY_PREFIX)]
+    codes = [key.removeprefix(APP_CODE_PREFIX) for key in wanted if key.startswith(APP_CODE_PREFIX)]
     live = Credential.objects.filter(_live(now), app__deleted_at=None)
     pairs = live.filter(kind=CredentialKind.KEY_PAIR, identifier__in=app_keys)
     simple = live.filter(kind=CredentialKind.APP_CODE, code_hash__in=codes)
@@ -52,8 +50,8 @@ def live_keys_filter(keys: Iterable[str], *, now: datetime) -> set[str]:
 def credential_key(credential: Credential) -> str:
     """The Valkey key of a credential: by AppKey, or by the SHA-256 of the AppCode."""
     if credential.kind == CredentialKind.APP_CODE:
-        return CODE_PREFIX + credential.code_hash
-    return KEY_PREFIX + credential.identifier
+        return APP_CODE_PREFIX + credential.code_hash
+    return APP_KEY_PREFIX + credential.identifier
 
 
 def _live(now: datetime) -> Q:

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.utils import timezone
 from redis import Redis
 
+from gateway.core.store_keys import APP_CODE_PREFIX, APP_KEY_PREFIX
 from gateway.selectors.directory import AppEntries, app_entries_list, live_keys_filter
 from gateway.services.store import (
     APP_REVISION_PREFIX,
@@ -21,7 +22,7 @@ APPS_PER_BATCH = 500
 """Apps read from the database and written to Valkey at a time by a whole rebuild."""
 KEYS_PER_BATCH = 1_000
 """Directory keys looked at in one go when searching for ones that no credential has any more."""
-DIRECTORY_PATTERNS = ("tg:dir:key:*", "tg:dir:code:*")
+DIRECTORY_PATTERNS = (f"{APP_KEY_PREFIX}*", f"{APP_CODE_PREFIX}*")
 
 
 def app_publish(*, app_id: UUID) -> bool:

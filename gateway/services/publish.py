@@ -5,12 +5,11 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from gateway.core.store_keys import COMPLETE_KEY, INVALIDATE_CHANNEL, SNAPSHOT_VERSION_KEY
 from gateway.services.directory import app_publish, directory_publish_all, directory_sweep
-from gateway.services.snapshot import CHECKSUM_KEY, VERSION_KEY, snapshot_publish
-from gateway.services.store import INVALIDATE_CHANNEL, REVISION_KEY, revision_raise, store_open
+from gateway.services.snapshot import CHECKSUM_KEY, snapshot_publish
+from gateway.services.store import REVISION_KEY, revision_raise, store_open
 
-COMPLETE_KEY = "tg:dir:complete"
-"""Set once the whole directory was written; missing when Valkey lost its data, even if a later change wrote something."""
 REBUILD_LOCK = "tollgate.gateway.rebuild"
 
 
@@ -47,7 +46,7 @@ def publish_all() -> Rebuilt:
     with store_open() as store:
         store.set(COMPLETE_KEY, "1")
         store.publish(INVALIDATE_CHANNEL, "all")
-        return Rebuilt(version=int(store.get(VERSION_KEY) or 0), apps=apps, swept=swept)
+        return Rebuilt(version=int(store.get(SNAPSHOT_VERSION_KEY) or 0), apps=apps, swept=swept)
 
 
 @transaction.atomic
@@ -57,7 +56,7 @@ def publish_heal() -> Rebuilt | None:
     Raises PublishFailed.
     """
     with store_open() as store:
-        if store.exists(VERSION_KEY, COMPLETE_KEY) == 2:
+        if store.exists(SNAPSHOT_VERSION_KEY, COMPLETE_KEY) == 2:
             return None
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [REBUILD_LOCK])

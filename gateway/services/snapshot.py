@@ -4,14 +4,13 @@ import json
 
 from django.utils.translation import gettext as _
 
+from gateway.core.store_keys import SNAPSHOT_KEY, SNAPSHOT_VERSION_KEY
 from gateway.dataplane.snapshot import snapshot_checksum
 from gateway.errors import SnapshotTooLarge
 from gateway.models import SnapshotBuild
 from gateway.selectors.snapshot import live_definitions_list
 from gateway.services.store import REVISION_KEY, SNAPSHOT_SCRIPT, revision_next, store_open
 
-SNAPSHOT_KEY = "tg:snapshot"
-VERSION_KEY = "tg:snapshot:version"
 CHECKSUM_KEY = "tg:snapshot:checksum"
 SNAPSHOT_BYTES_MAX = 64 << 20
 """Largest snapshot in bytes that is published: every worker of every gateway holds it whole."""
@@ -38,7 +37,7 @@ def snapshot_publish() -> SnapshotBuild | None:
         )
         raise SnapshotTooLarge(message % {"size": size, "max": SNAPSHOT_BYTES_MAX})
     with store_open() as store:
-        keys = (SNAPSHOT_KEY, VERSION_KEY, CHECKSUM_KEY, REVISION_KEY)
+        keys = (SNAPSHOT_KEY, SNAPSHOT_VERSION_KEY, CHECKSUM_KEY, REVISION_KEY)
         result = store.eval(SNAPSHOT_SCRIPT, len(keys), *keys, str(version), text, checksum)
     if result != REPLACED:
         return None

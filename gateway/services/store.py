@@ -17,13 +17,13 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from gateway.core.store_keys import INVALIDATE_CHANNEL
 from gateway.errors import StoreUnreachable
 
 CONNECT_TIMEOUT_S = 1.0
 COMMAND_TIMEOUT_S = 2.0
 RECONNECTS = 1
 """A connection that died while it was idle is opened again once; whoever waits for the answer is a person's request."""
-INVALIDATE_CHANNEL = "tg:invalidate"
 REVISION_KEY = "tg:revision"
 """The highest revision that Valkey has seen; a database restored from a backup catches up with it."""
 APP_REVISION_PREFIX = "tg:dir:rev:"

@@ -4,11 +4,10 @@ from datetime import UTC, datetime
 from typing import cast
 from uuid import UUID
 
+from gateway.core.store_keys import USED_KEY
 from gateway.services.store import store_open
 from marketplace.services.credentials import credentials_used_note
 
-USED_KEY = "tg:used"
-"""Hash: credential id → Unix seconds. Written by gateway/dataplane/used.py."""
 BATCH_MAX = 500
 BATCHES_MAX = 200
 """Batches that one run moves: 100,000 credentials; the rest waits for the next run."""

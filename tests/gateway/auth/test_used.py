@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.utils import timezone
 
+from gateway.core.store_keys import USED_KEY
 from gateway.dataplane.resp import StoreDown
-from gateway.dataplane.used import USED_KEY, UsedCredentials
+from gateway.dataplane.used import UsedCredentials
 from gateway.services import used as moving
 from gateway.tasks import credentials_used
 from marketplace.models import Credential

@@ -19,9 +19,10 @@ import redis
 from gateway.core.http_head import RequestParser
 from gateway.core.rejections import Rejection
 from gateway.core.signatures.verify import VARIANTS_BYTES_MAX, SigningKey, request_mismatch
+from gateway.core.store_keys import APP_KEY_PREFIX
 from gateway.dataplane.call import Call
 from gateway.dataplane.client_bodies import HELD_BODY_BYTES_MAX, HELD_WORKER_BYTES_MAX
-from gateway.dataplane.directory import KEY_PREFIX, Entry
+from gateway.dataplane.directory import Entry
 from gateway.dataplane.settings import settings_read
 from gateway.dataplane.snapshot import Route
 from gateway.dataplane.steps import authenticate
@@ -53,7 +54,7 @@ def key_add(stand: Stand) -> None:
         entry: dict[str, Any] = json.loads(client.get(name))  # type: ignore[arg-type]
         entry.update(kind="key_pair", secret=ring.encrypt(SECRET.decode()))
         for key in (BOBS_KEY, CAROLS_KEY):
-            client.set(KEY_PREFIX + key, json.dumps(entry))
+            client.set(APP_KEY_PREFIX + key, json.dumps(entry))
         client.set("tg:dir:complete", "1")
 
 
@@ -134,7 +135,7 @@ def test_a_long_form_is_checked_beside_the_event_loop(
         definition = api(1, "/shop", "http://127.0.0.1:9")
         step = authenticate.compile(Route(definition, definition.operations[0]), worker.plane)
         entry = Entry({**BOBS_APP, "kind": "key_pair"}, secret=SECRET)
-        worker.plane.directory._keep(KEY_PREFIX + BOBS_KEY, entry, is_current=True)
+        worker.plane.directory._keep(APP_KEY_PREFIX + BOBS_KEY, entry, is_current=True)
         call = Call()
         call.method, call.path, call.query, call.body, call.peer = "POST", b"/shop/form", b"", form, "192.0.2.1"
         call.received_at, call.started = time.time(), time.monotonic()

@@ -2,17 +2,15 @@
 
 import re
 import sys
-from pathlib import Path
 
 from config.env import VARIABLES
+from tests.architecture.tree import ROOT, pages, shown
 
-ROOT = Path(__file__).resolve().parents[2]
 RUNNING = ROOT / "docs" / "running.md"
 BEGIN, END = (
     "<!-- table: written from config/env.py, checked by tests/architecture/test_docs.py -->",
     "<!-- end of table -->",
 )
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
 def variables_table() -> str:
@@ -35,8 +33,8 @@ def test_every_variable_of_the_data_plane_is_known() -> None:
 
 def test_links_lead_to_files() -> None:
     dead = [
-        f"{page.name}: {target}"
-        for page in PAGES
+        f"{shown(page)}: {target}"
+        for page in pages()
         for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
         if "://" not in target and not (page.parent / target.partition("#")[0]).exists()
     ]
@@ -46,7 +44,7 @@ def test_links_lead_to_files() -> None:
 def test_commands_exist() -> None:
     from django.core.management import get_commands
 
-    named = {name for page in PAGES for name in re.findall(r"manage\.py ([a-z_]+)", page.read_text(encoding="utf-8"))}
+    named = {name for page in pages() for name in re.findall(r"manage\.py ([a-z_]+)", page.read_text(encoding="utf-8"))}
     assert {"prepare", "publish", "period_close", "doctor"} <= named
     assert named <= set(get_commands())
 
@@ -55,7 +53,9 @@ def test_codes_are_those_of_the_gateway() -> None:
     from gateway.core.rejections import REJECTIONS
 
     named = {
-        code for page in PAGES for code in re.findall(r"`([A-Z][0-9]{3}[A-Z0-9]{2})`", page.read_text(encoding="utf-8"))
+        code
+        for page in pages()
+        for code in re.findall(r"`([A-Z][0-9]{3}[A-Z0-9]{2})`", page.read_text(encoding="utf-8"))
     }
     assert "B403MQ" in named
     assert named <= set(REJECTIONS)
@@ -64,9 +64,9 @@ def test_codes_are_those_of_the_gateway() -> None:
 def test_metrics_are_those_of_the_gateway() -> None:
     text = (ROOT / "gateway" / "dataplane" / "exposition.py").read_text(encoding="utf-8")
     text += (ROOT / "gateway" / "dataplane" / "__main__.py").read_text(encoding="utf-8")
-    for page in PAGES:
+    for page in pages():
         for name in re.findall(r"`(tollgate_[a-z_]+)", page.read_text(encoding="utf-8")):
-            assert f'"{name}"' in text, f"{page.name}: {name}"
+            assert f'"{name}"' in text, f"{shown(page)}: {name}"
 
 
 def _code(text: str | None) -> str:

@@ -1,4 +1,4 @@
-"""`.env.example` and the code name the same variables; pins are exact; every beat task exists."""
+"""`.env.example` says of variables what the code says; pins are exact; every beat task exists."""
 
 import re
 import sys
@@ -12,6 +12,13 @@ def test_env_example_has_every_variable_and_no_other() -> None:
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
     named = set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", text, flags=re.MULTILINE))
     assert named == {variable.name for variable in VARIABLES}
+
+
+def test_env_example_says_of_each_variable_what_the_code_says() -> None:
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    for one in VARIABLES:
+        default = f" (default: {one.default})" if one.default else ""
+        assert f"\n# {one.help}{default}\n# {one.name}={one.example}\n" in text
 
 
 def test_every_requirement_is_pinned_and_names_no_host() -> None:

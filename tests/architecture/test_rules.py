@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import ROOT, dotted, functions, imported, parsed, shown, source_files
+from tests.architecture.tree import ROOT, dotted, functions, imported, pages, parsed, shown, source_files
 
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
@@ -185,7 +185,8 @@ def test_every_gateway_step_exports_compile() -> None:
 
 def test_the_source_names_no_path_of_a_machine() -> None:
     faults = []
-    for path in [*source_files(), ROOT / "Makefile", ROOT / "manage.py", *ROOT.glob("*.md"), *ROOT.glob("*.toml")]:
+    others = [ROOT / name for name in ("Makefile", "manage.py", "pyproject.toml", ".ci/run", ".env.example")]
+    for path in [*source_files(), *source_files("tests"), *pages(), *others]:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             if MACHINE_PATHS.search(line):
                 faults.append(f"{shown(path)}:{number}: {line.strip()[:100]}")

@@ -1,4 +1,4 @@
-"""The source as syntax trees, read once: what the rules of this folder look at."""
+"""The source as syntax trees, read once, and the pages for people: what the rules of this folder look at."""
 
 import ast
 from collections.abc import Iterator
@@ -15,6 +15,15 @@ def source_files(*folders: str) -> tuple[Path, ...]:
     found: list[Path] = []
     for folder in folders or SOURCE_FOLDERS:
         found += [path for path in (ROOT / folder).rglob("*.py") if "migrations" not in path.parts]
+    return tuple(sorted(found))
+
+
+@cache
+def pages() -> tuple[Path, ...]:
+    """Everything that is written for people: the pages of the root, of docs/, and the README of each folder."""
+    found = [*ROOT.glob("*.md")]
+    for folder in ("docs", *SOURCE_FOLDERS, "templates", "static"):
+        found += (ROOT / folder).rglob("*.md")
     return tuple(sorted(found))
 
 

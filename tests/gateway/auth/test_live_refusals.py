@@ -238,35 +238,23 @@ def test_the_apis_of_a_suspended_provider_are_neither_served_nor_listed_until_it
     world = live.world
     oscar = person_create(email="oscar@example.com", is_platform_operator=True)
     headers = {"Authorization": f"APPCODE {world.code.app_code}"}
-
-    def everywhere(status: int) -> bool:
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            found = pool.map(lambda _: send(live.url, ECHO, headers=headers).status, range(CONNECTIONS))
-            return set(found) == {status}
-
-    assert everywhere(200)
+    assert is_everywhere(200, live, headers)
     for _round in range(2):
         organization_suspend(organization=world.provider, person=oscar, reason="Sells what is not theirs")
-        assert eventually(lambda: everywhere(404), within_s=CHANGED_S_MAX)
+        assert eventually(lambda: is_everywhere(404, live, headers), within_s=CHANGED_S_MAX)
         assert refusal(send(live.url, ECHO, headers=headers))[:2] == (404, "I404NF")
         assert catalog_list().rows == []
         organization_suspend(organization=world.provider, person=oscar, is_suspended=False, reason="Cleared up")
-        assert eventually(lambda: everywhere(200), within_s=CHANGED_S_MAX)
+        assert eventually(lambda: is_everywhere(200, live, headers), within_s=CHANGED_S_MAX)
         assert catalog_list().rows == [world.api]
 
 
 def test_a_revoked_credential_is_refused_within_two_seconds_at_every_worker(live: Live) -> None:
     world = live.world
     headers = {"Authorization": f"APPCODE {world.code.app_code}"}
-
-    def everywhere(status: int) -> bool:
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            found = pool.map(lambda _: send(live.url, ECHO, headers=headers).status, range(CONNECTIONS))
-            return set(found) == {status}
-
-    assert everywhere(200)
+    assert is_everywhere(200, live, headers)
     credential_revoke(credential=world.code.credential, person=world.bob)
-    assert eventually(lambda: everywhere(400), within_s=CHANGED_S_MAX)
+    assert eventually(lambda: is_everywhere(400, live, headers), within_s=CHANGED_S_MAX)
     assert send_signed(live.url, signed(live.url, live.key, live.secret)).status == 200
 
 
@@ -312,6 +300,13 @@ def test_a_flood_of_wrong_keys_from_one_address_is_held_off_without_touching_goo
     throttled = send(live.url, ECHO, headers={"Authorization": "APPCODE " + "f" * 32})
     assert (throttled.status, throttled.headers["retry-after"]) == (429, "1")
     assert send(live.url, ECHO, headers=headers).status == 200
+
+
+def is_everywhere(status: int, live: Live, headers: dict[str, str]) -> bool:
+    """Whether calls over many fresh connections, by which every worker is reached, are all answered so."""
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        found = pool.map(lambda _: send(live.url, ECHO, headers=headers).status, range(CONNECTIONS))
+        return set(found) == {status}
 
 
 def database_text() -> bytes:

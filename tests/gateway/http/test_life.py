@@ -128,10 +128,10 @@ def is_zombie(pid: int) -> bool:
     return True
 
 
-def test_a_new_snapshot_is_served_within_a_second_of_its_push(own: Stand) -> None:
+def test_a_new_snapshot_is_served_within_two_seconds_of_its_push(own: Stand) -> None:
     apis = apis_of(own.upstream)
     publish(own.valkey, [api for api in apis if api.base_path != "/open"], version=2)
-    assert eventually(lambda: {status_of(own.send(request(b"GET /open/x"))) for _ in range(4)} == {404}, within_s=5)
+    assert eventually(lambda: {status_of(own.send(request(b"GET /open/x"))) for _ in range(4)} == {404}, within_s=2)
 
 
 def test_a_gateway_starts_from_disk_while_valkey_is_down(own: Stand) -> None:

@@ -144,7 +144,7 @@ def test_snapshots_of_no_known_shape_do_not_keep_the_next_good_one_from_being_lo
 
 
 def push(stand: Stand, text: str, *, version: int) -> None:
-    """Publish whatever ``text`` is, and wait until the gateway has looked at it."""
+    """Publish whatever ``text`` is, and leave the gateway some time to look at it."""
     with redis.Redis(unix_socket_path=str(stand.valkey.socket)) as client:
         client.set("tg:snapshot", text)
         client.set("tg:snapshot:version", version)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -126,13 +127,8 @@ def test_a_slow_reader_slows_its_upstream_down(stand: Stand) -> None:
 
 
 def test_a_slow_upstream_slows_its_client_down(stand: Stand) -> None:
-    go = []
-
-    def wait(piece: bytes) -> None:
-        while not go:
-            time.sleep(0.01)
-
-    stand.upstream.body_hook = wait
+    go = threading.Event()
+    stand.upstream.body_hook = lambda _piece: go.wait(20)
     sent = 0
     with stand.connect() as client:
         client.sendall(request(b"POST /shop/big", AUTHORIZATION.strip(), b"Content-Length: %d" % SIZE))
@@ -145,7 +141,7 @@ def test_a_slow_upstream_slows_its_client_down(stand: Stand) -> None:
             except BlockingIOError:
                 time.sleep(0.01)
         assert sent < SIZE // 4
-        go.append(True)
+        go.set()
         client.settimeout(20)
         send_size(client, SIZE - sent)
         assert status_of(read_all(client)) == 200

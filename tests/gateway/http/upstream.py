@@ -43,7 +43,7 @@ class Upstream:
         self.scripts: dict[str, Script] = {}
         self.begun = 0
         self.connections = 0
-        self.body_hook: Callable[[bytes], None] | None = None
+        self.body_hook: Callable[[bytes], object] | None = None
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()

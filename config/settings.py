@@ -18,7 +18,6 @@ ALLOWED_HOSTS = list(TOLLGATE.allowed_hosts)
 CSRF_TRUSTED_ORIGINS = [TOLLGATE.public_url] if TOLLGATE.is_https else []
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
-ASGI_APPLICATION = "config.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "marketplace",

@@ -52,7 +52,6 @@ class FirstCharge:
     invoiced_on: date
     fee_minor: int
     fee_whole_minor: int
-    next_period: Period
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +100,11 @@ def first_charge(*, card: PlanCard, time_zone: str, now: datetime) -> FirstCharg
     fees = [plan_price(price) for price, spec in card.prices if spec.kind is PriceKind.FLAT]
     currency = card.plan.currency
     share = period.fraction_of(whole)
-    following = cycle.next(whole)
     return FirstCharge(
         period=period,
-        invoiced_on=following.first_on,
+        invoiced_on=cycle.next(whole).first_on,
         fee_minor=rate(prices=fees, quantities={}, currency=currency, period=period, proration=share).total_minor,
         fee_whole_minor=rate(prices=fees, quantities={}, currency=currency, period=whole).total_minor,
-        next_period=following,
     )
 
 

@@ -49,7 +49,6 @@ class Settings:
     journal_fsync: bool
     seal_s: float
     public_url: str
-    gateway_url: str
     secret_keys: str
     database_url: str
     body_bytes_max: int
@@ -176,7 +175,6 @@ def settings_read(environ: Mapping[str, str]) -> Settings:
         journal_fsync=read("TOLLGATE_JOURNAL_FSYNC", "0", _flag),
         seal_s=read("TOLLGATE_SEAL_S", "1", _number(0.05, 60)),
         public_url=read("TOLLGATE_PUBLIC_URL", f"http://{portal}", _url),
-        gateway_url=read("TOLLGATE_GATEWAY_URL", f"http://{bind[0]}:{bind[1]}", _url),
         secret_keys=read("TOLLGATE_SECRET_KEYS", "", str),
         database_url=read("DATABASE_URL", "", str),
         body_bytes_max=read("TOLLGATE_BODY_BYTES_MAX", str(8 << 30), _integer(0, 1 << 50)),

@@ -93,7 +93,6 @@ class Operation:
     status: int
     is_public: bool
     is_session_only: bool
-    is_idempotent: bool
 
 
 class Endpoint(APIView):
@@ -223,7 +222,7 @@ def operation(
 ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
     """Describe a method of an endpoint. ``many``: a page of ``answer``; ``creates``: takes an Idempotency-Key;
     ``has_etag``: GET sends one, PATCH, PUT and DELETE want it back."""
-    described = Operation(scope, query, body, status, is_public, is_session_only, creates)
+    described = Operation(scope, query, body, status, is_public, is_session_only)
 
     def decorate(method: Callable[..., Response]) -> Callable[..., Response]:
         is_change = method.__name__ in ("patch", "put", "delete")

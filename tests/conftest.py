@@ -10,17 +10,10 @@ from urllib.parse import quote
 import pytest
 
 from tests import harness, servers
+from tests.chromium import chromium_find, chromium_open
 
 RUN = harness.environment_prepare()
 SHARED = harness.SharedServers(RUN)
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 LONGEST = ("test_chaos.py", "test_exact_quota.py", "test_fuzz.py", "test_story.py")
 DATABASE_FIXTURES = {
     "db",
@@ -117,24 +110,16 @@ def live_environment(transactional_db: None, stores_shared: harness.SharedServer
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture
-def stores_own() -> Iterator[servers.Stores]:
-    """PostgreSQL and Valkey of this test alone, migrated, for tests that kill them."""
-    with servers.stores() as ours:
-        yield ours
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Debian's Chromium, headless; a test that asks for it is skipped, with the reason shown, where there is none."""
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if executable is None:
+    if chromium_find() is None:
         pytest.skip("no browser: install Debian's package chromium to run the browser tests")
     from playwright.sync_api import sync_playwright
 
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright's synchronous API keeps an event loop in this thread
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)
+        chromium = chromium_open(playwright)
         yield chromium
         chromium.close()
 

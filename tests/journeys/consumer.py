@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from tests.journeys.provider import Published
 from tests.journeys.town import Town
-from tests.journeys.windows import PASSWORD, Window, mail_link
+from tests.journeys.windows import PASSWORD, Window
+from tests.mails import mail_link
 
 ADDRESS, ORGANIZATION = "dora@newcomer.example", "Newcomer"
 FREE_APP, PAID_APP, OTHER_APP = "Trip planner", "Newsletter", "Without a grant"

@@ -15,7 +15,8 @@ from tests import servers
 from tests.journeys.consumer import ADDRESS, ORGANIZATION
 from tests.journeys.provider import PAID_INCLUDED, TIERS
 from tests.journeys.town import Town
-from tests.journeys.windows import Window, mails_to
+from tests.journeys.windows import Window
+from tests.mails import mails_to
 
 REFERENCE = "NEWCOMER 0001"
 AUDITED_FILES_MAX = 8

@@ -1,22 +1,13 @@
-"""One person's browser in the story: what its pages complain about is collected; mail is read as the person would."""
+"""One person's browser in the story: what its pages complain about is collected."""
 
 import contextlib
-import email
-import email.policy
-import re
-import time
 from collections.abc import Iterator
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
-
-from tests.journeys.town import POLL_S, WAIT_S_MAX
 
 PASSWORD = "correct horse battery"
 ACTION_MS_MAX = 30_000
 TEXT_SHOWN_MAX = 3_000
-MAIL_RULE = "\n" + "-" * 79 + "\n"
-"""What Django's file backend writes between two mails."""
 
 
 class Window:
@@ -111,27 +102,3 @@ def window(browser: Any, url: str) -> Iterator[Window]:
     finally:
         context.close()
     assert ours.problems == []
-
-
-def mails_to(folder: Path, address: str) -> list[EmailMessage]:
-    """All mails to an address, the oldest first."""
-    found: list[EmailMessage] = []
-    for path in sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime):
-        for part in path.read_bytes().split(MAIL_RULE.encode()):
-            message = email.message_from_bytes(part.strip(), policy=email.policy.default)
-            if address in str(message["To"]):
-                found.append(message)  # type: ignore[arg-type]
-    return found
-
-
-def mail_link(folder: Path, address: str) -> str:
-    """The first link of the newest mail to an address, waited for."""
-    deadline = time.monotonic() + WAIT_S_MAX
-    while time.monotonic() < deadline:
-        for message in reversed(mails_to(folder, address) if folder.exists() else []):
-            body = message.get_body(("plain",))
-            found = re.search(r"https?://\S+", body.get_content()) if body else None
-            if found:
-                return found.group()
-        time.sleep(POLL_S)
-    raise AssertionError(f"no mail to {address} in {folder}")

@@ -37,7 +37,8 @@ def main(folder: Path, names: list[str]) -> None:
 def _capture(url: str, pages: list[tuple[str, str, str]], folder: Path) -> None:
     from playwright.sync_api import sync_playwright
 
-    from tests.portal.looking import chromium_open, log_in, problems_of
+    from tests.chromium import chromium_open
+    from tests.portal.looking import log_in, problems_of
 
     with sync_playwright() as playwright:
         browser = chromium_open(playwright)

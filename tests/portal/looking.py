@@ -1,30 +1,16 @@
-"""Small helpers around Playwright: open Chromium, log in, collect what a page complains about, ask axe, read mail."""
+"""Small helpers around Playwright: log in, collect what a page complains about, ask axe."""
 
-import email
-import email.policy
-import re
-import shutil
-import time
-from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.base import AXE_FILE_PATH
 
-from tests.conftest import CHROMIUM_ARGUMENTS
 from tests.portal.scene import PASSWORD
 
 AXE = AXE_FILE_PATH.read_text()
 WCAG_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 EXPECTED_STATUSES = ("status of 404", "status of 403")
 """Chromium logs an error for the very pages whose status we ask for."""
-MAIL_WAIT_S = 10.0
 VARIANTS = (("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360))
-
-
-def chromium_open(playwright: Any) -> Any:
-    """Debian's Chromium, headless."""
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    return playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)
 
 
 def log_in(browser: Any, url: str, email: str) -> dict[str, Any]:
@@ -102,18 +88,3 @@ def pages_look(
         faults += look(page, name)
     context.close()
     return faults
-
-
-def link_mailed(folder: Path, address: str) -> str:
-    """The first link of the newest mail to ``address``; mails are files in the test environment."""
-    deadline = time.monotonic() + MAIL_WAIT_S
-    while time.monotonic() < deadline:
-        for path in sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True):
-            for part in path.read_text().split("\n" + "-" * 79 + "\n"):
-                message = email.message_from_string(part.strip(), policy=email.policy.default)
-                body = message.get_body(("plain",)) if message["To"] == address else None
-                found = re.search(r"https?://\S+", body.get_content()) if body else None
-                if found:
-                    return found.group()
-        time.sleep(0.1)
-    raise AssertionError(f"no mail to {address} arrived in {folder}")

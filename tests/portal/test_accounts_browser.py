@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 
+from tests.mails import mail_link
 from tests.portal.conftest import World
-from tests.portal.looking import link_mailed, look, problems_of
+from tests.portal.looking import look, problems_of
 from tests.portal.scene import PASSWORD
 
 BOB, CHARLIE = "bob@bluebird.example", "charlie@stranger.example"
@@ -220,7 +221,7 @@ def test_charlie_verifies_a_second_address_by_the_mail_sent_to_it(visitor: Visit
     visitor.confirm()
     visitor.sees("Not verified")
     visitor.look("email-two")
-    page.goto(link_mailed(visitor.mail, second))
+    page.goto(mail_link(visitor.mail, second))
     visitor.look("email-confirm")
     page.get_by_role("button", name="Confirm").click()
     visitor.open("/accounts/email/")
@@ -240,7 +241,7 @@ def test_charlie_who_forgot_the_password_chooses_a_new_one_by_mail(visitor: Visi
     page.press("input[name=email]", "Enter")
     page.get_by_role("heading", name="Look into your inbox").wait_for()
     visitor.look("password-reset-sent")
-    link = link_mailed(visitor.mail, CHARLIE)
+    link = mail_link(visitor.mail, CHARLIE)
     page.goto(link)
     visitor.look("password-new")
     page.fill("input[name=password1]", NEW_PASSWORD)

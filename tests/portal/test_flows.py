@@ -4,8 +4,9 @@ also without JavaScript where forms must do."""
 import re
 from typing import Any
 
+from tests.mails import mail_link
 from tests.portal.conftest import World
-from tests.portal.looking import link_mailed, problems_of
+from tests.portal.looking import problems_of
 from tests.portal.scene import PASSWORD
 
 ALICE, BOB = "alice@nimbus.example", "bob@bluebird.example"
@@ -22,7 +23,7 @@ def test_somebody_signs_up_makes_an_app_and_sees_the_secret_once(world: World, b
     page.fill("input[name=password1]", PASSWORD)
     page.get_by_role("button", name="Create account").click()
     page.get_by_role("heading", name="Look into your inbox").wait_for()
-    page.goto(link_mailed(world.mail, "dora@newcomer.example"))
+    page.goto(mail_link(world.mail, "dora@newcomer.example"))
     page.get_by_role("button", name="Confirm").click()
     if "/accounts/login" in page.url:
         page.fill("input[name=login]", "dora@newcomer.example")

@@ -4,8 +4,10 @@ import io
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from tests.mails import mails_to
 
 REFERENCE = "NEWCOMER 0001"
 AUDITED_FILES_MAX = 8
+SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,13 @@ class Issued:
     total: str
 
 
-def overage_expected(calls: int) -> str:
-    """What the paid plan's calls cost beyond the included ones, worked out here by hand and rounded half up, once."""
-    left, due = calls - PAID_INCLUDED, Decimal(0)
+def overage_expected(calls: int, *, since: datetime, until: datetime) -> str:
+    """What the paid plan's calls cost beyond the included ones, worked out here by hand and rounded half up, once.
+
+    The period is the rest of a month, and has that share of the included calls, rounded up.
+    """
+    share = Fraction((until - since) // SECOND, (until - since.replace(day=1)) // SECOND)
+    left, due = calls - ceil(PAID_INCLUDED * share), Decimal(0)
     for up_to, unit_amount in TIERS:
         part = left if up_to is None else min(left, up_to)
         due += part * Decimal(unit_amount)
@@ -49,7 +56,9 @@ def period_close(town: Town, *, fee: str, calls: int) -> None:
     drafted = [row for row in closed if row["invoice"]]
     assert [row["fault"] for row in closed if row["fault"]] == []
     assert len(drafted) == 1, closed
-    assert Decimal(drafted[0]["total"]) == Decimal(fee) + Decimal(overage_expected(calls)), drafted
+    since, until = (datetime.fromisoformat(drafted[0][name]) for name in ("period_start", "period_end"))
+    overage = overage_expected(calls, since=since, until=until)
+    assert Decimal(drafted[0]["total"]) == Decimal(fee) + Decimal(overage), drafted
 
 
 def invoice_review(window: Window, *, calls: int, request_ids: list[str]) -> None:

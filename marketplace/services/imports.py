@@ -67,11 +67,6 @@ def api_import_openapi(*, api: Api, text: str, person: Person | None) -> ImportR
     )
 
 
-def document_check(*, text: str) -> ImportedDocument:
-    """Read a document without importing it: its operations, faults and warnings (a dry run)."""
-    return document_read(text)
-
-
 def _operations_replace(api: Api, operations: list[ImportedOperation]) -> tuple[list[str], list[str], list[str]]:
     present = list(Operation.objects.select_for_update().filter(api=api))
     exact = {(row.method, row.path_template): row for row in present}

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from marketplace.contracts.definition import ApiPolicies
-from marketplace.core.openapi import FAULTS_MAX
+from marketplace.core.openapi import FAULTS_MAX, document_read
 from marketplace.errors import Fault, InvalidInput
 from marketplace.forms.provider import ApiForm, DeployForm, DocumentForm, PoliciesForm, UpstreamForm
 from marketplace.models import Api, Stage
@@ -34,7 +34,6 @@ from marketplace.services.catalog import (
     policies_set,
     stage_upstream_set,
 )
-from marketplace.services.imports import document_check
 from marketplace.views.doors import member_page, service_try
 from marketplace.views.lint import lint_rows
 from marketplace.views.usage_pictures import summary_make
@@ -93,7 +92,7 @@ def api_import(request: HttpRequest, api_id: str) -> HttpResponse:
     context: dict[str, Any] = {"form": form, "report": None}
     if request.method == "POST" and form.is_valid():
         text = form.cleaned_data["document"]
-        context |= {"faults": lint_rows(text, document_check(text=text).faults), "faults_max": FAULTS_MAX}
+        context |= {"faults": lint_rows(text, document_read(text).faults), "faults_max": FAULTS_MAX}
         if not context["faults"]:
             report = service_try(request, api_import_openapi, form=form, api=api, text=text, person=request.user)
             context |= {"report": report, "warnings": lint_rows(text, report.warnings if report else [])}

@@ -18,7 +18,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from marketplace.core.openapi import FAULTS_MAX
+from marketplace.core.openapi import FAULTS_MAX, document_read
 from marketplace.errors import ApplicationError
 from marketplace.forms.provider import ApiNewForm, DocumentForm
 from marketplace.models import Api, Stage, StageName
@@ -26,7 +26,6 @@ from marketplace.selectors.access import grants_list
 from marketplace.selectors.catalog import apis_list
 from marketplace.selectors.paging import page_take
 from marketplace.services.catalog import api_create, api_import_openapi, stage_upstream_set
-from marketplace.services.imports import document_check
 from marketplace.views.doors import form_refuse, member_page
 from marketplace.views.lint import lint_rows
 from marketplace.views.usage_pictures import summary_make
@@ -82,7 +81,7 @@ def api_review(request: HttpRequest) -> HttpResponse:
     text = request.session.get(DRAFT_KEY, {}).get("text", "")
     if not text:
         return redirect("pages:api_new", request.organization.slug)
-    read = document_check(text=text)
+    read = document_read(text)
     initial = _initial_of(read)
     form = ApiNewForm(request.POST or None, initial=initial)
     if request.method == "POST" and not read.faults and form.is_valid():

@@ -1,7 +1,7 @@
 """Rejections: every refusal that the gateway makes in one table: code, status, title and public text; and its one rendering.
 
 Codes and texts follow docs/protocol.md, because market clients test for them. Codes that the protocol
-lacks keep its shape: class letter, HTTP status, two letters. Steps raise ``Rejection``; http1 sends what ``render`` makes.
+lacks keep its shape: class letter, HTTP status, two letters. Steps raise ``Rejection``; respond sends what ``render`` makes.
 """
 
 import json

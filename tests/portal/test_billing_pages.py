@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
-import hashlib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,6 @@ import uuid_utils.compat
 from django.test import Client
 from django.utils import timezone
 
-from marketplace.contracts import segment
-from marketplace.contracts.usage import UsageEvent
 from tests.people import client_of
 from tests.portal.money_scene import Money, money_make, pages_list
 from tests.portal.scene import Scene, person_make, scene_make
@@ -203,39 +199,16 @@ def test_addresses_that_are_nonsense_do_not_exist(scene: Scene, money: Money) ->
 
 
 def test_an_hour_of_a_line_shows_the_very_calls(scene: Scene, money: Money, tmp_path: Path, settings: Any) -> None:
+    from tests.billing.kept import event_make, segment_keep
     from tests.billing.world import calls, close, issue
 
     subscription = money.subscription
     subscription.refresh_from_db()
     hour = subscription.current_period_start + timedelta(hours=30)
-    boot, opened = uuid_utils.compat.uuid7(), int(hour.timestamp()) * 1_000_000
-    event = UsageEvent(
-        id=uuid_utils.compat.uuid7(),
-        finished_at_us=opened + 7,
-        node="n",
-        boot=boot,
-        grant_id=subscription.grant_id,
-        app_id=subscription.app_id,
-        api_id=subscription.api_id,
-        stage="release",
-        operation_id=scene.api.operations.order_by("position")[0].id,
-        outcome="succeeded",
-        status=200,
-        request_bytes=1,
-        response_bytes=2,
-        latency_us=12_345,
-        upstream_us=4,
-        units=1,
-    )
-    header = segment.SegmentHeader(node="n", boot=boot, sequence=1, opened_at_us=opened)
-    content = segment.header_encode(header) + segment.record_encode(event, kind=segment.EVENT)
-    digest = hashlib.sha256(content).digest()
-    content += segment.seal_encode(
-        segment.SegmentSeal(records=1, sealed_at_us=opened + 1, is_recovered=False, sha256=digest)
-    )
-    (tmp_path / "kept.gz").write_bytes(gzip.compress(content))
+    boot = uuid_utils.compat.uuid7()
+    event = event_make(subscription, hour, boot, latency_us=12_345)
     settings.TOLLGATE = dataclasses.replace(settings.TOLLGATE, evidence_dir=tmp_path)
-    calls(subscription, hour, 1, boot=boot, sha256=digest.hex(), evidence="kept.gz")
+    calls(subscription, hour, 1, **segment_keep(boot, [event], tmp_path))
     end = subscription.current_period_end + timedelta(hours=3)
     drafts = close(end.isoformat())
     invoice = issue(next(one for one in drafts if one.period_start <= hour < one.period_end), end.isoformat())

@@ -26,6 +26,7 @@ from gateway.dataplane import listener
 from gateway.dataplane.auth_watch import watch_of
 from gateway.dataplane.background import Background
 from gateway.dataplane.client_answers import BUSY, HOLDING, IDLE, ClientAnswers
+from gateway.dataplane.descriptors import clients_allowed, descriptors_raise
 from gateway.dataplane.directory import Directory
 from gateway.dataplane.http1 import ClientConnection
 from gateway.dataplane.journal import Journal
@@ -75,6 +76,7 @@ class Worker:
         self.parser = RequestParser()
         self.blocks = self.parser.blocks
         self.connections: set[ClientAnswers] = set()
+        self.connections_max = clients_allowed(settings.client_connections_max)
         self.held_bytes = 0
         self.plane = self._plane(settings)
         self.metrics = self.plane.metrics
@@ -126,7 +128,7 @@ class Worker:
         """A client connected. Above the limit it is closed again, before it said anything."""
         self.metrics.connections += 1
         self.connections.add(connection)
-        if len(self.connections) > self.settings.client_connections_max:
+        if len(self.connections) > self.connections_max:
             connection.transport.close()
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -239,6 +241,7 @@ def main(index: int, memory: int | None = None) -> int:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     logging.basicConfig(level=logging.INFO, format=f"gateway[{index}:{os.getpid()}] %(levelname)s %(message)s")
     gc.set_threshold(*GC_THRESHOLDS)
+    descriptors_raise()
     settings = settings_read(os.environ)
 
     async def serve() -> int:

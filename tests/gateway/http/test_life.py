@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.dataplane.descriptors import RESERVED
 from tests import servers
 from tests.gateway.http.stand import (
     AUTHORIZATION,
@@ -29,6 +31,8 @@ from tests.gateway.http.stand import (
 )
 from tests.gateway.http.upstream import HELLO, Received
 from tests.waiting import eventually
+
+CLIENTS = 20
 
 
 @pytest.fixture
@@ -191,3 +195,21 @@ def test_metrics_name_what_happened(own: Stand) -> None:
     assert eventually(lambda: all(text in own.metrics() for text in wanted), within_s=5)
     with urllib.request.urlopen(f"{own.gateway.metrics_url}/livez", timeout=5) as answer:
         assert answer.status == 200
+
+
+def test_idle_strangers_never_take_the_descriptors_that_a_call_and_its_record_need() -> None:
+    with standing() as stand:
+        stand.upstream.scripts["/x"] = HELLO
+        resource.prlimit(stand.gateway.pid, resource.RLIMIT_NOFILE, (64, RESERVED + 2 * CLIENTS))
+        (before,) = workers_of(stand)
+        os.kill(before, signal.SIGKILL)
+        assert eventually(lambda: workers_of(stand) not in ([], [before]))
+        assert eventually(lambda: servers.answers(f"{stand.gateway.metrics_url}/readyz"))
+        with contextlib.ExitStack() as held:
+            first = held.enter_context(stand.connect())
+            strangers = [held.enter_context(stand.connect()) for _ in range(3 * CLIENTS)]
+            assert eventually(lambda: f'tollgate_open_connections{{worker="0"}} {CLIENTS}\n' in stand.metrics())
+            first.sendall(request(b"GET /open/x"))
+            assert read_all(first).endswith(b"hello")
+            assert strangers[-1].recv(1) == b""
+        assert f"only {CLIENTS} of 20000 client connections fit" in stand.gateway.logs()

@@ -8,7 +8,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.http import HttpRequest
-from django.utils.translation import get_language, gettext_lazy, override
+from django.utils.translation import get_language, get_language_from_request, gettext_lazy, override
 from django.utils.translation import gettext as _
 from django_ratelimit.core import is_ratelimited
 from django_ratelimit.exceptions import Ratelimited
@@ -47,7 +47,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
         Who was invited into one gets none of their own: they came to join, and can make one at any time.
         """
-        user.language = _language_of(get_language())
+        user.language = _language_of(get_language_from_request(request))
         person: Person = super().save_user(request, user, form, commit)
         if commit and invitation_remembered(request, email=person.email) is None:
             name = person.name or person.email.partition("@")[0]

@@ -94,7 +94,11 @@ class RoleForm(forms.Form):
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
     """What a person says about themselves."""
 
-    language = forms.ChoiceField(label=_("Language"), choices=settings.LANGUAGES)
+    language = forms.ChoiceField(
+        label=_("Language"),
+        choices=settings.LANGUAGES,
+        help_text=_("Pages speak English so far; another choice counts once they are translated."),
+    )
     time_zone = forms.ChoiceField(
         label=_("Time zone"), choices=time_zone_choices, widget=LongSelect, help_text=_("Times are shown in it.")
     )

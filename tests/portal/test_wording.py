@@ -4,11 +4,13 @@ import re
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils.translation import override
 
+from config.page_language import languages_spoken
 from marketplace.services.accounts import organization_create, organization_update
 from marketplace.services.credentials import credential_revoke
 from marketplace.views.charts import Chart
@@ -145,3 +147,20 @@ def test_an_icon_beside_text_is_in_a_row_with_it() -> None:
 def test_an_app_tells_its_limits_in_the_words_of_the_plans(scene: Scene) -> None:
     page = client_of(scene.bob).get(f"/o/{scene.bluebird.slug}/apps/{scene.app.public_id}/").content.decode()
     assert "<li>100 calls a day</li><li>10 calls a second</li>" in page
+
+
+@pytest.mark.parametrize("path", ["/", "/accounts/login/", "/accounts/signup/", "/no-such-page"])
+def test_a_page_is_in_one_language_also_for_readers_of_one_that_it_does_not_speak_yet(db: None, path: str) -> None:
+    answer = Client().get(path, HTTP_ACCEPT_LANGUAGE="zh-hans,zh;q=0.9")
+    text = answer.content.decode()
+    assert '<html lang="en"' in text and answer["Content-Language"] == "en"
+    assert not re.search("[\u4e00-\u9fff]", text)
+
+
+def test_a_language_is_spoken_once_its_catalogue_is_there(tmp_path: Path, settings: Any) -> None:
+    assert languages_spoken() == ["en"]
+    catalogue = tmp_path / "zh_Hans" / "LC_MESSAGES" / "django.mo"
+    catalogue.parent.mkdir(parents=True)
+    catalogue.touch()
+    settings.LOCALE_PATHS = [tmp_path]
+    assert languages_spoken() == ["en", "zh-hans"]

@@ -60,6 +60,8 @@ class Clone:
             stderr=subprocess.STDOUT,
             text=True,
             process_group=0,
+            # Whoever runs these tests in the background may have ignored SIGINT, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
 

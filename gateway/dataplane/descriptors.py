@@ -27,7 +27,7 @@ def clients_allowed(wanted: int) -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = wanted if soft == resource.RLIM_INFINITY else min(wanted, max(1, (soft - RESERVED) // 2))
     if allowed < wanted:
-        log.warning(
+        log.info(
             "only %d of %d client connections fit into %d open files: raise the limit (ulimit -n)",
             allowed,
             wanted,

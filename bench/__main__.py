@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from subprocess import Popen
 
 from bench import tollgate
 from bench.load import CONNECTIONS, Load, LoadFailed, wrk_run
@@ -59,12 +60,15 @@ class Bench:
 
     def _peers_start(self) -> dict[str, int]:
         ports = {}
+        self.started: dict[str, list[Popen[bytes]]] = {}
         for peer in PEERS:
             DOES[peer.name] = peer.does
             if self.only and peer.name not in self.only:
                 continue
+            before = len(self.machine.processes)
             try:
                 ports[peer.name] = peer.start(self.machine, self.upstream)
+                self.started[peer.name] = self.machine.processes[before:]
             except (PeerMissing, NotStarted) as error:
                 self.results.missing[peer.name] = str(error)
         return ports
@@ -104,6 +108,9 @@ class Bench:
         rate = (self.results.rate("tollgate") or 0) / 2
         if not rate:
             return
+        for name in set(self.started) - {"nginx"}:
+            for process in self.started[name]:  # their timers and collectors of garbage would wake on the same core
+                self.machine.stop(process)
         targets = {"direct": self.upstream, "tollgate": self.gateway.port}
         if "nginx" in self.peers:
             targets["nginx"] = self.peers["nginx"]

@@ -1,6 +1,9 @@
 """Small screens, long names, and no script: what fits, what comes into view, what stays readable. In a browser."""
 
+from collections.abc import Iterator
 from typing import Any
+
+import pytest
 
 from tests.portal.conftest import World
 
@@ -120,27 +123,26 @@ def test_a_row_inside_a_wide_stack_keeps_its_own_gap(world: World, states: dict[
     context.close()
 
 
-def test_the_button_of_a_step_stands_below_its_text_on_a_phone(
-    world: World, states: dict[str, Any], browser: Any
-) -> None:
+@pytest.fixture
+def styleguide(world: World, states: dict[str, Any], browser: Any) -> Iterator[Any]:
+    """The page of all components, on a phone."""
     context = browser.new_context(storage_state=states[BOB], viewport=PHONE, locale="en-GB")
     page = context.new_page()
     page.goto(f"{world.url}/styleguide/")
-    step = page.locator(".checklist > li:has(.btn)").first
+    yield page
+    context.close()
+
+
+def test_the_button_of_a_step_stands_below_its_text_on_a_phone(styleguide: Any) -> None:
+    step = styleguide.locator(".checklist > li:has(.btn)").first
     button, text = step.locator(".btn").bounding_box(), step.locator(".grow").bounding_box()
     assert button["height"] < 45
     assert button["y"] >= text["y"] + text["height"]
     assert button["x"] == text["x"]
-    context.close()
 
 
-def test_several_lines_of_words_are_read_from_the_left_on_a_phone(
-    world: World, states: dict[str, Any], browser: Any
-) -> None:
-    context = browser.new_context(storage_state=states[BOB], viewport=PHONE, locale="en-GB")
-    page = context.new_page()
-    page.goto(f"{world.url}/styleguide/")
-    cells = page.locator(".table-cards td[data-label]")
+def test_several_lines_of_words_are_read_from_the_left_on_a_phone(styleguide: Any) -> None:
+    cells = styleguide.locator(".table-cards td[data-label]")
     cells.nth(0).evaluate("(cell) => { cell.innerHTML = '<ul class=lines><li>One line</li><li>Another</li></ul>'; }")
     cells.nth(1).evaluate("(cell) => { cell.innerHTML = '<span class=badge>A</span> <span class=badge>B</span>'; }")
     lines, badges = cells.nth(0).locator("li").first, cells.nth(1).locator(".badge")
@@ -148,4 +150,3 @@ def test_several_lines_of_words_are_read_from_the_left_on_a_phone(
     assert lines.bounding_box()["x"] == cells.nth(0).bounding_box()["x"]
     first, second = badges.nth(0).bounding_box(), badges.nth(1).bounding_box()
     assert second["x"] - first["x"] - first["width"] == 4
-    context.close()
